@@ -1,0 +1,1 @@
+"""The pure core: standard library only; time and randomness come in as arguments."""

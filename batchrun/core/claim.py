@@ -1,0 +1,126 @@
+"""What the queue hands to the scheduler, and what it gets back: runs with work, claims, and how a finish went."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from batchrun.core.account import Account
+from batchrun.core.job import JobId, Millis, Nanos, RunId, WorkerId
+from batchrun.core.outcome import Outcome
+from batchrun.core.retry import Decision, RetryPolicy
+
+
+class OnCrash(StrEnum):
+    """What becomes of a request that was out when its worker died (it may have been billed)."""
+
+    RETRY = "retry"
+    HOLD = "hold"
+    FAIL = "fail"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerCard:
+    """Who a worker is, for the message that says who works."""
+
+    pid: int
+    host: str
+    boot: str
+    version: str
+    command: str
+    started: Millis
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenRun:
+    """A run that has work, with what the scheduler needs of it. `queued` maps a model to its queued jobs."""
+
+    id: RunId
+    name: str
+    mode: str
+    priority: int
+    policy: RetryPolicy
+    account: int | None  #: id of the account it is bound to; None until its first answer
+    queued: Mapping[str, int]
+    waiting: int = 0
+    budget: Nanos | None = None
+    left: Nanos | None = None  #: of the budget, after what is spent and reserved; None without a budget
+    betas: tuple[str, ...] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """One job in the hands of one worker. (job, attempt) is the fence: with it the outcome is stored, or comes late."""
+
+    job: JobId
+    run: RunId
+    key: str
+    model: str
+    attempt: int
+    tries: int
+    worker: WorkerId
+    body: str  #: JSON text of the request as it is sent
+    est_input: int
+    max_tokens: int
+    worst: Nanos | None
+    claimed: Millis
+    betas: tuple[str, ...] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finish:
+    """The end of one attempt, as it is stored: attempt, result and next state in one transaction."""
+
+    claim: Claim
+    outcome: Outcome
+    decision: Decision
+    sent: Millis | None  #: when it left; None if it never did
+    ended: Millis
+    due: Millis | None  #: for a Wait decision
+    cost: Nanos | None
+
+
+class Kept(StrEnum):
+    """How a finish was stored."""
+
+    CURRENT = "current"  #: the claim still held
+    LATE = "late"  #: the claim had ended; the answer became the job's result all the same
+    TWICE = "twice"  #: the claim had ended and the job already has a result: bought twice, kept, marked
+    STALE = "stale"  #: the claim had ended and there was no answer to keep
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """What a claim call gave. `penniless`: there was work, and the run's or this call's money left none for it."""
+
+    claims: tuple[Claim, ...]
+    penniless: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Released:
+    """What recovery gave back of dead workers' jobs."""
+
+    unsent: int
+    unknown: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownAccount:
+    id: int
+    account: Account
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LearnedLimit:
+    """A limit remembered for one lane of an account."""
+
+    lane: str
+    requests: int | None
+    input_tokens: int | None
+    output_tokens: int | None
+    source: str  #: "headers" or "table"
+    at: Millis

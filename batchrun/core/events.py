@@ -1,0 +1,160 @@
+"""What the scheduler did and why, as values: progress, log, JSON lines and tests all listen to the same ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from batchrun.core.job import JobId, Millis, Nanos, RunId
+from batchrun.core.outcome import Flag, Usage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PassStarted:
+    at: Millis
+    runs: tuple[tuple[RunId, str], ...]  #: id and name of each run with work
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recovered:
+    """What dead workers held was given back: `released` never left, `unknown` are possibly billed."""
+
+    at: Millis
+    released: int
+    unknown: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobsSent:
+    at: Millis
+    run: RunId
+    n: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobSucceeded:
+    at: Millis
+    run: RunId
+    job: JobId
+    key: str
+    attempt: int
+    usage: Usage
+    cost: Nanos | None
+    seconds: float
+    flag: Flag | None
+    late: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobFailed:
+    at: Millis
+    run: RunId
+    job: JobId
+    key: str
+    attempt: int
+    status: int | None
+    error: str
+    message: str
+    request_id: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobWaits:
+    """A try came to nothing and there will be another; `counts` says whether it was one of the job's tries."""
+
+    at: Millis
+    run: RunId
+    job: JobId
+    key: str
+    attempt: int
+    status: int | None
+    error: str
+    seconds: float
+    counts: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Throttled:
+    """A lane is closed for some seconds."""
+
+    at: Millis
+    lane: str
+    why: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitsLearned:
+    at: Millis
+    lane: str
+    requests: int | None
+    input_tokens: int | None
+    output_tokens: int | None
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paused:
+    at: Millis
+    scope: str
+    subject: str
+    reason: str
+    message: str
+    until: Millis | None
+    request_id: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probed:
+    """One job was sent to ask whether a pause is over; `lifted` says so."""
+
+    at: Millis
+    scope: str
+    subject: str
+    lifted: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trouble:
+    """Something the user should know that stops nothing by itself: a full disk, a foreign account, a spent budget."""
+
+    at: Millis
+    code: str
+    message: str
+    run: RunId | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draining:
+    at: Millis
+    in_flight: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunDone:
+    at: Millis
+    run: RunId
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PassEnded:
+    at: Millis
+    why: str
+
+
+Event = (
+    PassStarted
+    | Recovered
+    | JobsSent
+    | JobSucceeded
+    | JobFailed
+    | JobWaits
+    | Throttled
+    | LimitsLearned
+    | Paused
+    | Probed
+    | Trouble
+    | Draining
+    | RunDone
+    | PassEnded
+)

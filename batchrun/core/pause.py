@@ -1,0 +1,46 @@
+"""A pause: who may send nothing, why, until when, and when one probe may ask whether it is over."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from batchrun.core.job import Millis
+
+FIRST_PROBE = 15 * 60 * 1000
+LAST_PROBE = 6 * 60 * 60 * 1000
+"""Milliseconds: the wait before the first probe, doubling to the last."""
+
+
+class PauseScope(StrEnum):
+    ACCOUNT = "account"
+    MODEL = "model"
+    RUN = "run"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pause:
+    """Nothing of `subject` is sent. `reason` is a `Stop` value, "model", "refusals" or "user"."""
+
+    scope: PauseScope
+    subject: str  #: an account's id, "account's id:model", or a run's id, as text
+    reason: str
+    message: str
+    since: Millis
+    until: Millis | None = None  #: the end the API told
+    probes: int = 0  #: probes that found it still standing
+    probed: Millis | None = None  #: when the last one did
+    hint: str = ""  #: which key it was met with; another key is worth a probe at once
+
+    def next_probe(self) -> Millis | None:
+        """When one job may be sent to ask whether it is over; None for a pause that only its maker lifts."""
+        if self.reason == "user":
+            return self.until
+        if self.until is not None and (self.probed is None or self.probed < self.until):
+            return self.until
+        wait = min(FIRST_PROBE * 2 ** min(self.probes, 10), LAST_PROBE)
+        return Millis((self.probed if self.probed is not None else self.since) + wait)
+
+    def probe_due(self, now: Millis) -> bool:
+        at = self.next_probe()
+        return at is not None and now >= at

@@ -1,0 +1,31 @@
+"""A problem is a user's mistake as a value: the place, the thing, the reason and the cure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from batchrun.core.job import Where
+
+
+class Severity(StrEnum):
+    ERROR = "error"  #: nothing is added while one stands
+    WARNING = "warning"  #: shown; does not stop a submit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """One mistake. All of a file are collected and shown together; `code` is what alike ones are folded by.
+
+    `message` is lower case, without a full stop, with back-ticks round literals; `hint` says what to write
+    instead. `source` is the line in question as text (shortened round the column), `width` how many characters of it
+    are marked from the column on. Neither ever holds a secret.
+    """
+
+    code: str  #: "BR104": stable, documented, never reused
+    where: Where | None
+    message: str
+    hint: str = ""
+    severity: Severity = Severity.ERROR
+    source: str = ""
+    width: int = 1

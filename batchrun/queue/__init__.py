@@ -1,0 +1,1 @@
+"""The persistent queue on SQLAlchemy Core: the only place with SQL."""
