@@ -52,10 +52,13 @@ class Job:
 
     key: str  #: unique in its run; the user's id, or made from the content
     where: Where
+    file: int = 0  #: which of the submit's files (from 0) it stands in
     model: str
     request: Request
     digest: bytes  #: 16 bytes over the canonical JSON of the request as the file said it
     size: int  #: bytes of the whole request as it is sent (compact UTF-8 JSON)
     est_input: int  #: estimated input tokens, at least 1
     max_tokens: int
+    worst: Nanos | None = None  #: what it can cost at most in realtime; None where no bound is known
+    unbounded: str = ""  #: why no bound is known: "the price of `model-x` is unknown", "web search has no bound" …
     metadata: str | None = None  #: JSON text handed back with the result

@@ -154,7 +154,7 @@ batches = sa.Table(
     sa.CheckConstraint("n > 0", name="n"),
 )
 sa.Index(
-    "uq_batches_unresolved_n",  # no two unresolved batches of one account have the same size, so a listing tells them apart
+    "uq_batches_unresolved_n",  # no two unresolved batches of one account have one size: a listing tells them apart
     batches.c.account,
     batches.c.n,
     unique=True,
@@ -178,7 +178,8 @@ jobs = sa.Table(
     _id(),
     sa.Column("run", Id, sa.ForeignKey("runs.id", ondelete="CASCADE"), nullable=False),
     sa.Column("seq", sa.BigInteger, nullable=False),  # order in the file
-    sa.Column("line", sa.Integer, nullable=False),  # where the file said it
+    sa.Column("file", sa.Integer, nullable=False, server_default="0"),  # index into the run's `source`
+    sa.Column("line", sa.Integer, nullable=False),
     sa.Column("key", sa.Text, nullable=False),
     sa.Column("model", sa.Text, nullable=False),  # claims are asked per (run, model); a lane may serve several models
     sa.Column("state", sa.Text, nullable=False),
