@@ -69,11 +69,13 @@ class Cancel:
 Decision = Succeed | Fail | Wait | Release | Cancel
 
 
-def decide(outcome: Outcome, *, tries: int, limited: int, policy: RetryPolicy, jitter: float) -> Decision:
+def decide(
+    outcome: Outcome, *, tries: int, limited: int, policy: RetryPolicy, jitter: float, outage: bool = False
+) -> Decision:
     """What to do with a job after *outcome*, when it had *tries* counted tries and *limited* free ones before this.
 
     `jitter` is a random number in [0, 1). Waiting for a rate limit and everything that concerns more than this job
-    (model, account, surroundings) costs no try.
+    (model, account, surroundings) costs no try; nor does a failing service while nothing else succeeds (*outage*).
     """
     nth = tries + 1
     match outcome:
@@ -88,9 +90,11 @@ def decide(outcome: Outcome, *, tries: int, limited: int, policy: RetryPolicy, j
             least = policy.first if after is None else after
             return Wait(least + policy.backoff(1, jitter), counts=False)
         case Overloaded(retry_after=after):
-            return _again(nth, policy, max(after or 0.0, policy.backoff(nth, jitter, cap=policy.overload_cap)))
+            seconds = max(after or 0.0, policy.backoff(nth, jitter, cap=policy.overload_cap))
+            return Wait(seconds, counts=False) if outage else _again(nth, policy, seconds)
         case ServerFailed(retry_after=after):
-            return _again(nth, policy, max(after or 0.0, policy.backoff(nth, jitter)))
+            seconds = max(after or 0.0, policy.backoff(nth, jitter))
+            return Wait(seconds, counts=False) if outage else _again(nth, policy, seconds)
         case Dropped():
             return _again(nth, policy, policy.backoff(nth, jitter))
         case Expired():

@@ -1,0 +1,82 @@
+"""The gate of a lane: requests and tokens per minute, first come first served over all three, on aiolimiter."""
+
+from __future__ import annotations
+
+import asyncio
+
+from aiolimiter import AsyncLimiter
+
+from batchrun.core.limits import Dimension, Limits, gate
+
+
+class Meter:
+    """One dimension. What was charged by estimate is settled by the truth afterwards: a debt is paid by the next one.
+
+    A new meter has no burst to give: a program that is restarted again and again gets no more than one that runs on.
+    """
+
+    def __init__(self, limit: int | None) -> None:
+        self.limit = limit
+        self._owed = 0.0  # settled too low before; negative: too high
+        self._limiter: AsyncLimiter | None = None
+        self._fresh = True
+        if limit is not None:
+            burst, rate = gate(limit)
+            self._limiter = AsyncLimiter(burst, burst / rate)
+
+    def settle(self, difference: float) -> None:
+        """*difference* units more (less, if negative) were used than had been charged."""
+        if self._limiter is not None:
+            self._owed += difference
+
+    async def take(self, amount: float) -> None:
+        """Wait until *amount* units (of any size) may pass. Cancelled, it gives back what it had taken."""
+        limiter = self._limiter
+        if limiter is None:
+            return
+        if self._fresh:
+            self._fresh = False
+            await limiter.acquire(limiter.max_rate)  # passes at once and uses up the burst a new limiter would grant
+        left = amount + self._owed
+        self._owed = min(left, 0.0)
+        taken = 0.0
+        try:
+            while left - taken > 0.0:
+                piece = min(left - taken, limiter.max_rate)
+                await limiter.acquire(piece)
+                taken += piece
+        except asyncio.CancelledError:
+            self._owed += left - amount - taken
+            raise
+
+
+class Gate:
+    """The three meters behind one door. Waiters pass in the order they came, so a large one is never starved.
+
+    aiolimiter by itself serves small amounts first (1.3.0); the lock round all three makes it fair.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self._door = asyncio.Lock()
+        self._meters = {dimension: Meter(limits.of(dimension)) for dimension in Dimension}
+
+    def set(self, limits: Limits) -> None:
+        """New limits from now on; a dimension that stays as it is keeps its level."""
+        for dimension, meter in self._meters.items():
+            limit = limits.of(dimension)
+            if limit != meter.limit:
+                self._meters[dimension] = Meter(limit)
+        self.limits = limits
+
+    def settle(self, *, input_tokens: float, output_tokens: float) -> None:
+        """What was really used beyond what `enter` charged (less, if negative)."""
+        self._meters[Dimension.INPUT].settle(input_tokens)
+        self._meters[Dimension.OUTPUT].settle(output_tokens)
+
+    async def enter(self, *, input_tokens: float, output_tokens: float) -> None:
+        """Wait until one request of this size may leave."""
+        async with self._door:
+            await self._meters[Dimension.REQUESTS].take(1.0)
+            await self._meters[Dimension.INPUT].take(input_tokens)
+            await self._meters[Dimension.OUTPUT].take(output_tokens)

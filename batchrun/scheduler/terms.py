@@ -1,0 +1,42 @@
+"""What one pass is told at its start and what it tells at its end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from batchrun.core.account import Account
+from batchrun.core.claim import WorkerCard
+from batchrun.core.job import Nanos, RunId
+from batchrun.core.limits import Limits, LimitTable
+from batchrun.core.outcome import Usage
+from batchrun.errors import Exit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """The terms of one pass over everything that is due."""
+
+    card: WorkerCard
+    fingerprint: str  #: of the key and the origin it is used at
+    stand_in: Account  #: who the account is where the API does not say
+    limits: LimitTable
+    tier: str  #: the row of the table to start from
+    custom: Mapping[str, Limits] = field(default_factory=dict)  #: by lane; the user's word wins over all others
+    most: int = 64  #: requests in flight in one lane at most
+    cost: Callable[[str, Usage], Nanos | None]  #: of one realtime answer by model; None where no price is known
+    grace: float = 60.0  #: seconds that what is in flight has to come home when the pass drains
+    only: RunId | None = None  #: one run, and no other
+    once: bool = False  #: do what is due now and end; do not wait for what is due later
+    max_cost: Nanos | None = None  #: what this pass may spend
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """How a pass ended. `exit` speaks of the pass alone, not of failed jobs; `message` and `hint` are for a person."""
+
+    exit: Exit
+    message: str = ""
+    hint: str = ""
+    done: tuple[tuple[RunId, str], ...] = ()  #: runs whose last job became final in this pass
+    spent: Nanos = Nanos(0)
