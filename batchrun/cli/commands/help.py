@@ -1,0 +1,75 @@
+"""`batchrun help`: a command's help, or one of the topics that belong to all commands."""
+
+from __future__ import annotations
+
+import click
+
+from batchrun.cli import options
+from batchrun.cli.call import Call
+from batchrun.cli.lazy import COMMANDS, load
+from batchrun.cli.suggest import did_you_mean
+from batchrun.errors import Exit, UsageError
+
+EXIT_CODES = {
+    Exit.OK: "done, or nothing to do",
+    Exit.FAILED_JOBS: "ran to its end, and some jobs of runs that ended in this call failed",
+    Exit.USAGE: "wrong usage, wrong configuration, invalid job file; nothing was changed",
+    Exit.UNREACHABLE: "the API or the database could not be reached or kept failing; jobs are stored, run again later",
+    Exit.KEY: "key missing, wrong, or not allowed; or the run belongs to another account",
+    Exit.NO_MATCH: "the selection matched no job at all",
+    Exit.MONEY: "a cost cap or the account's spending limit is reached; the rest is queued",
+    Exit.DURATION: "the time given is over; the rest is queued",
+    Exit.PENDING: "not finished yet (`status --check`)",
+    Exit.BUG: "a bug in batchrun; a report file was written",
+    Exit.BUSY: "another worker works on this database",
+    Exit.INTERRUPTED: "interrupted by Ctrl-C; everything that came in is stored",
+    Exit.PIPE: "the reader of the output went away",
+    Exit.TERMINATED: "ended by SIGTERM; everything that came in is stored",
+}
+
+VARIABLES = {
+    "ANTHROPIC_API_KEY": "the key",
+    "ANTHROPIC_AUTH_TOKEN": "a bearer token instead of a key",
+    "ANTHROPIC_BASE_URL": "another address for the API: a gateway, or `batchrun simulator`",
+    "BATCHRUN_DB": "as --db",
+    "BATCHRUN_SIMULATE": "as --simulate: 1 or 0",
+    "BATCHRUN_QUIET": "as --quiet: 1 or 0",
+    "BATCHRUN_COLOR": "as --color: auto, always, never",
+    "BATCHRUN_PROGRESS": "as --progress: auto, bar, plain, json, none",
+    "BATCHRUN_LOG_FILE": "as --log-file",
+    "BATCHRUN_DEBUG": "1 shows the traceback of a bug",
+    "NO_COLOR": "no colour, if it is not empty; FORCE_COLOR and CLICOLOR_FORCE turn it on without a terminal",
+    "CI": "no bars and no questions",
+    "COLUMNS": "the width of a screen",
+    "TERM": "dumb means no colour and no bars",
+    "XDG_CONFIG_HOME": "where your own settings file lies, in batchrun/config.toml; else ~/.config",
+    "XDG_STATE_HOME": "where reports of bugs are written, in batchrun/; else ~/.local/state",
+}
+
+TOPICS = ("exit-codes", "environment")
+
+
+@options.command("batchrun help submit", "batchrun help exit-codes", "batchrun help environment")
+@click.argument("topic", required=False, metavar="[COMMAND|TOPIC]")
+def topics(call: Call, topic: str | None) -> Exit:
+    """Show the help of a command, the exit codes, or the environment variables."""
+    root = click.get_current_context().find_root()
+    match topic:
+        case None:
+            call.screen.line(root.get_help().rstrip())
+        case "exit-codes":
+            for code, meaning in EXIT_CODES.items():
+                call.screen.line(f"{int(code):>4}  {meaning}")
+            call.screen.line("Any other code means failure.")
+        case "environment":
+            wide = max(map(len, VARIABLES)) + 2
+            for name, meaning in VARIABLES.items():
+                call.screen.line(f"{name:<{wide}}{meaning}")
+            call.screen.line("Each setting of `batchrun config show` has one too: BATCHRUN_ and its name in capitals.")
+        case _ if topic in COMMANDS:
+            with click.Context(load(topic), info_name=topic, parent=root) as ctx:
+                call.screen.line(ctx.get_help().rstrip())
+        case _:
+            near = did_you_mean(topic, [*COMMANDS, *TOPICS])
+            raise UsageError(f"no help on `{topic}`{near}", hint=f"topics: {', '.join(TOPICS)}, or a command")
+    return Exit.OK

@@ -1,0 +1,190 @@
+"""Every option once: its spelling, its help and its meaning are the same in each command.
+
+A command is made by `command(*examples)` from a function that takes the `Call` first and returns its `Exit`.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from batchrun import __version__
+from batchrun.cli.call import Call
+from batchrun.cli.output import Format
+from batchrun.errors import Exit
+
+if TYPE_CHECKING:
+    from batchrun.core.select import Selection
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+Decorator = Callable[[Function], Function]
+
+
+class Command(click.Command):
+    """A command whose help ends with examples and which takes the global flags too."""
+
+    examples: Sequence[str] = ()
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  # click's signature
+        with formatter.section("Examples"):
+            for example in self.examples:
+                formatter.write(f"{'':>{formatter.current_indent}}{example}\n")
+        formatter.write_paragraph()
+        formatter.write_text("Flags for every command (--db, --simulate, -q, …): batchrun --help")
+
+
+def command(*examples: str) -> Callable[[Callable[..., Exit]], Command]:
+    """Make a command of a function; its docstring is the help, *examples* are lines to type."""
+
+    def decorate(function: Callable[..., Exit]) -> Command:
+        @functools.wraps(function)
+        def called(*args: Any, **kwargs: Any) -> Exit:
+            return function(click.get_current_context().find_root().ensure_object(Call), *args, **kwargs)
+
+        made = click.command(cls=Command, context_settings=CONTEXT)(global_flags(hidden=True)(called))
+        made.examples = examples
+        return made
+
+    return decorate
+
+
+CONTEXT: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+def _set(ctx: click.Context, param: click.Parameter, value: Any) -> None:
+    """Note a global flag. Given before and after the command, the later one counts; `-v` adds up."""
+    if value is None or value is False or value == 0:
+        return
+    call = ctx.find_root().ensure_object(Call)
+    name = param.name
+    if name == "verbose":
+        value += call.flags.verbose
+    call.flags = replace(call.flags, **{name: value})
+
+
+def _version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+    if value:
+        click.echo(f"batchrun {__version__}")
+        ctx.exit()
+
+
+def global_flags(*, hidden: bool) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """The global flags. Their variables (`BATCHRUN_DB` …) are read once, by the program itself and not by a command."""
+
+    def flag(*names: str, help: str, variable: str = "", **more: Any) -> Callable[..., Any]:  # noqa: A002  # click's word
+        envvar = None if hidden or not variable else variable
+        return click.option(*names, help=help, hidden=hidden, expose_value=False, callback=_set, envvar=envvar, **more)
+
+    flags = [
+        flag("--db", metavar="PATH|URL", help="The database; default: batchrun.db of this folder or one above."),
+        flag("--config-file", metavar="PATH", help="Read this settings file and no other."),
+        flag("--no-config", is_flag=True, help="Read no settings file."),
+        flag(
+            "--simulate",
+            is_flag=True,
+            variable="BATCHRUN_SIMULATE",
+            help="Use the simulated API and its own database: no key, no cost.",
+        ),
+        flag("-q", "--quiet", is_flag=True, variable="BATCHRUN_QUIET", help="Say nothing when all is well."),
+        flag("-v", "--verbose", count=True, help="Say more: -v each event, -vv each attempt."),
+        flag(
+            "--color",
+            metavar="WHEN",
+            type=click.Choice(["auto", "always", "never"]),
+            variable="BATCHRUN_COLOR",
+            help="Colour: auto, always or never.",
+        ),
+        flag(
+            "--progress",
+            metavar="HOW",
+            type=click.Choice(["auto", "bar", "plain", "json", "none"]),
+            variable="BATCHRUN_PROGRESS",
+            help="Progress on stderr: auto, bar, plain, json or none.",
+        ),
+        flag("--log-file", metavar="PATH", variable="BATCHRUN_LOG_FILE", help="Append what happens as JSON lines."),
+        click.option(
+            "-V",
+            "--version",
+            is_flag=True,
+            is_eager=True,
+            expose_value=False,
+            callback=_version,
+            hidden=hidden,
+            help="Show the version.",
+        ),
+    ]
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        for one in reversed(flags):
+            function = one(function)
+        return function
+
+    return decorate
+
+
+def run(function: Function) -> Function:
+    """`RUN`: a name, an id like r-12, or `last`."""
+    return click.argument("run", default="last", metavar="[RUN]")(function)
+
+
+def optional_run(function: Function) -> Function:
+    """`RUN` where none means all of them."""
+    return click.argument("run", default=None, required=False, metavar="[RUN]")(function)
+
+
+def files(function: Function) -> Function:
+    return click.argument("files", nargs=-1, required=True, metavar="FILE...")(function)
+
+
+def formats(*allowed: Format) -> Decorator[Function]:
+    """`--format` with `--json` as its short form; the command gets `format: Format | None`."""
+
+    def shorten(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+        if value:
+            ctx.params["format"] = Format.JSON
+
+    def read(ctx: click.Context, _: click.Parameter, value: str | None) -> Format | None:
+        return Format(value) if value is not None else ctx.params.get("format")
+
+    def decorate(function: Function) -> Function:
+        function = click.option(
+            "--json", is_flag=True, is_eager=True, expose_value=False, callback=shorten, help="Short for --format json."
+        )(function)
+        return click.option(
+            "--format", type=click.Choice([one.value for one in allowed]), callback=read, help="How it is written."
+        )(function)
+
+    return decorate
+
+
+def json(function: Function) -> Function:
+    """`--json` alone, for commands that have one form for people and one for programs; gives `json: bool`."""
+    return click.option("--json", is_flag=True, help="Write JSON on stdout.")(function)
+
+
+fields = click.option("--fields", metavar="A,B,C", help="Only these columns; dots reach inside.")
+limit = click.option("-n", "--limit", type=click.IntRange(min=0), metavar="N", help="At most this many.")
+output = click.option("-o", "--output", metavar="FILE", help="Write there instead; - is stdout.")
+yes = click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+dry_run = click.option("--dry-run", is_flag=True, help="Say what would happen, and do nothing.")
+
+
+def _selection(_: click.Context, __: click.Parameter, value: str | None) -> Selection | None:
+    if value is None:
+        return None
+    from batchrun.core.select import parse
+
+    return parse(value)
+
+
+select = click.option(
+    "-s",
+    "--select",
+    metavar="EXPR",
+    callback=_selection,
+    help="Only such jobs: state: error: model: id: stop:, with * and ?; comma = and, space = or, ~ = not.",
+)

@@ -1,0 +1,66 @@
+"""How money, moments, spans and counts are written: the same on every screen, page and export."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from batchrun.core.job import Millis, Nanos
+
+CURRENCY = "USD"
+_DOLLAR = 1_000_000_000
+
+
+def decimal(amount: Nanos) -> str:
+    """The exact amount in dollars as a decimal string, with at least two places: "70.12", "0.000005"."""
+    sign = "-" if amount < 0 else ""
+    whole, rest = divmod(abs(amount), _DOLLAR)
+    places = f"{rest:09d}".rstrip("0").ljust(2, "0")
+    return f"{sign}{whole}.{places}"
+
+
+def money(amount: Nanos | None) -> str:
+    """For people: cents from one dollar on, two significant places below; "unknown" where the cost is not known."""
+    if amount is None:
+        return "unknown"
+    size = abs(amount)
+    sign = "-" if amount < 0 else ""
+    if size == 0 or size >= _DOLLAR:
+        return f"{sign}${size / _DOLLAR:,.2f}"
+    leading = 9 - len(str(size))  # zeros after the point
+    return f"{sign}${size / _DOLLAR:.{max(2, min(leading + 2, 9))}f}"
+
+
+def moment(at: Millis) -> str:
+    """RFC 3339 in UTC, to the second: "2026-11-20T22:10:00Z"."""
+    return f"{datetime.fromtimestamp(at // 1000, UTC):%Y-%m-%dT%H:%M:%S}Z"
+
+
+def span(seconds: float) -> str:
+    """For people, in at most two units: "9s", "51m", "1h50m", "3d4h"."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole}s"
+    minutes, rest = divmod(whole, 60)
+    if minutes < 10 and rest:
+        return f"{minutes}m{rest:02d}s"
+    if minutes < 60:
+        return f"{minutes}m"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 48:
+        return f"{hours}h{minutes:02d}m" if minutes else f"{hours}h"
+    days, hours = divmod(hours, 24)
+    return f"{days}d{hours}h" if hours else f"{days}d"
+
+
+def tokens(n: int) -> str:
+    """For people: three significant figures, "41.2 M", "80.0 k", "512"."""
+    for size, unit in ((1_000_000_000, "G"), (1_000_000, "M"), (10_000, "k")):
+        if n >= size:
+            scaled = n / (1000 if unit == "k" else size)
+            return f"{scaled:.1f} {unit}" if scaled < 100 else f"{scaled:.0f} {unit}"
+    return f"{n:,}"
+
+
+def count(n: int, noun: str, plural: str = "") -> str:
+    """A number and its noun: "1 job", "10,000 jobs"."""
+    return f"{n:,} {noun if n == 1 else plural or noun + 's'}"

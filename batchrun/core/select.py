@@ -1,0 +1,156 @@
+"""What `--select` means: terms `field:glob`, a comma for and, a space for or, `~` for not.
+
+    state:failed,error:overloaded* id:urgent-?      failed by overload, or urgent whatever became of it
+
+In a glob `*` stands for anything and `?` for one character; all else stands for itself, capitals included. A value
+with spaces, commas or quotes goes into double quotes, where a backslash keeps the next character as it is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from enum import StrEnum
+from functools import lru_cache
+
+from batchrun.core.states import OUT, State
+from batchrun.errors import UsageError
+
+
+class Field(StrEnum):
+    """What a job can be selected by."""
+
+    STATE = "state"  #: one of `State`, or "sent" for those perhaps at Anthropic
+    ERROR = "error"  #: class of its last error; "overloaded" also finds "overloaded_error"
+    MODEL = "model"
+    ID = "id"  #: its key
+    STOP = "stop"  #: the stop_reason of its result
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    field: Field
+    glob: str  #: as typed, without quotes
+    negated: bool = False
+
+    @property
+    def globs(self) -> tuple[str, ...]:
+        """The patterns of which one must fit (before negation): states by their names, errors with and without end."""
+        match self.field:
+            case Field.STATE:
+                return tuple(sorted(state.value for state in _states(self.glob)))
+            case Field.ERROR if not self.glob.endswith(("_error", "*")):
+                return (self.glob, f"{self.glob}_error")
+            case _:
+                return (self.glob,)
+
+    def holds(self, value: str | None) -> bool:
+        """Whether a job with *value* in this field is meant; None (no error, no result) fits no pattern."""
+        fits = value is not None and any(_pattern(glob).fullmatch(value) for glob in self.globs)
+        return fits is not self.negated
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """A job is meant if all terms of any one of `any_of` hold."""
+
+    any_of: tuple[tuple[Term, ...], ...]
+    text: str
+
+    def holds(self, job: Mapping[Field, str | None]) -> bool:
+        return any(all(term.holds(job.get(term.field)) for term in terms) for terms in self.any_of)
+
+    @property
+    def fields(self) -> frozenset[Field]:
+        return frozenset(term.field for terms in self.any_of for term in terms)
+
+
+def parse(text: str) -> Selection:
+    """Read *text*. Raises UsageError with the place, the reason and what was probably meant."""
+    any_of: list[tuple[Term, ...]] = []
+    for group in _split(text, " \t\n"):
+        words = _split(group, ",")
+        if not all(words):
+            raise UsageError(f"`--select {text}`: nothing stands on one side of a comma", hint=_HINT)
+        any_of.append(tuple(_term(word) for word in words))
+    if not any_of:
+        raise UsageError("`--select` is empty", hint=_HINT)
+    return Selection(tuple(any_of), text)
+
+
+_HINT = "write field:value, for example `state:failed,error:overloaded*`"
+_FIELDS = f"fields: {', '.join(Field)}"
+_WORDS: Mapping[str, frozenset[State]] = {**{s.value: frozenset({s}) for s in State}, "sent": OUT}
+
+
+def _split(text: str, separators: str) -> list[str]:
+    """*text* cut at separators outside of quotes; the quotes stay. Spaces in a row are one, commas are not."""
+    pieces, piece, quoted, kept = [], "", False, False
+    for c in text:
+        if kept:
+            piece, kept = piece + c, False
+        elif c in separators and not quoted:
+            pieces.append(piece)
+            piece = ""
+        else:
+            quoted ^= c == '"'
+            kept = quoted and c == "\\"
+            piece += c
+    if quoted:
+        raise UsageError(f"`--select {text}`: a quote is not closed", hint=_HINT)
+    pieces.append(piece)
+    return pieces if "," in separators else [p for p in pieces if p]
+
+
+def _term(word: str) -> Term:
+    negated = word.startswith("~")
+    name, colon, raw = word.removeprefix("~").partition(":")
+    if name not in set(Field):
+        raise UsageError(_unknown(word, name, colon), hint=_FIELDS)
+    value = _unquoted(raw)
+    if not value:
+        raise UsageError(f"`{word}` names no value", hint=_HINT)
+    term = Term(Field(name), value, negated)
+    if term.field is Field.STATE and not _states(value):
+        raise UsageError(f"no such state `{value}`{_near(value, _WORDS)}", hint=f"states: {', '.join(_WORDS)}")
+    return term
+
+
+def _unknown(word: str, name: str, colon: str) -> str:
+    if colon:
+        return f"no such field `{name}`{_near(name, set(Field))}"
+    if word in _WORDS:
+        return f"`{word}` has no field; did you mean `state:{word}`?"
+    return f"`{word}` has no field; did you mean `id:{word}`?"
+
+
+def _near(word: str, known: Mapping[str, object] | set[Field]) -> str:
+    near = get_close_matches(word, [str(one) for one in known], n=1, cutoff=0.6)
+    return f"; did you mean `{near[0]}`?" if near else ""
+
+
+def _unquoted(raw: str) -> str:
+    value, quoted, kept = "", False, False
+    for c in raw:
+        if kept:
+            value, kept = value + c, False
+        elif quoted and c == "\\":
+            kept = True
+        elif c == '"':
+            quoted = not quoted
+        else:
+            value += c
+    return value
+
+
+def _states(glob: str) -> frozenset[State]:
+    pattern = _pattern(glob)
+    return frozenset(state for word, states in _WORDS.items() if pattern.fullmatch(word) for state in states)
+
+
+@lru_cache(maxsize=64)
+def _pattern(glob: str) -> re.Pattern[str]:
+    parts = (".*" if c == "*" else "." if c == "?" else re.escape(c) for c in glob)
+    return re.compile("".join(parts), re.DOTALL)
