@@ -11,8 +11,9 @@ from enum import StrEnum
 from typing import Any, assert_never
 
 from batchrun.cli.screen import HOSTILE, Screen, Tone, clean
-from batchrun.core.figures import CURRENCY, decimal, moment
+from batchrun.core.figures import moment
 from batchrun.core.job import Millis, Nanos
+from batchrun.core.pricing import decimal_string
 from batchrun.errors import UsageError
 
 Row = Mapping[str, Any]
@@ -37,7 +38,7 @@ def chosen(asked: Format | None, screen: Screen, *, person: Format = Format.TABL
 
 def amount(nanos: Nanos | None) -> dict[str, str] | None:
     """Money in JSON: a decimal string with its currency; null where it is not known."""
-    return None if nanos is None else {"amount": decimal(nanos), "currency": CURRENCY}
+    return None if nanos is None else {"amount": decimal_string(nanos), "currency": "USD"}
 
 
 def at(millis: Millis | None) -> str | None:

@@ -1,33 +1,10 @@
-"""How money, moments, spans and counts are written: the same on every screen, page and export."""
+"""How moments, spans and counts are written: the same on every screen, page and export. Money: `core.pricing`."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from batchrun.core.job import Millis, Nanos
-
-CURRENCY = "USD"
-_DOLLAR = 1_000_000_000
-
-
-def decimal(amount: Nanos) -> str:
-    """The exact amount in dollars as a decimal string, with at least two places: "70.12", "0.000005"."""
-    sign = "-" if amount < 0 else ""
-    whole, rest = divmod(abs(amount), _DOLLAR)
-    places = f"{rest:09d}".rstrip("0").ljust(2, "0")
-    return f"{sign}{whole}.{places}"
-
-
-def money(amount: Nanos | None) -> str:
-    """For people: cents from one dollar on, two significant places below; "unknown" where the cost is not known."""
-    if amount is None:
-        return "unknown"
-    size = abs(amount)
-    sign = "-" if amount < 0 else ""
-    if size == 0 or size >= _DOLLAR:
-        return f"{sign}${size / _DOLLAR:,.2f}"
-    leading = 9 - len(str(size))  # zeros after the point
-    return f"{sign}${size / _DOLLAR:.{max(2, min(leading + 2, 9))}f}"
+from batchrun.core.job import Millis
 
 
 def moment(at: Millis) -> str:
