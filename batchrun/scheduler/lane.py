@@ -1,4 +1,4 @@
-"""A lane: one rate-limit pool of the account, with its gate, its window of requests in flight, and its pauses for breath."""
+"""A lane: one rate-limit pool of the account, with its gate, its window and its rests."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from batchrun.core.concurrency import Signal, Window, step
 from batchrun.core.limits import Dimension, Limits
 from batchrun.core.outcome import Limited, Told, Usage
 from batchrun.core.ports import Clock
+from batchrun.scheduler.gate import Gate
 
 AHEAD = 0.25
 """Seconds of work that may be claimed and not yet sent: what a kill leaves in doubt without having been bought."""
@@ -28,9 +29,10 @@ IN_A_ROW = 8
 class Lane:
     """Not thread-safe; belongs to one event loop."""
 
-    def __init__(self, name: str, limits: Limits, *, most: int, clock: Clock, told: bool) -> None:
+    def __init__(self, name: str, limits: Limits, *, most: int, clock: Clock, told: bool, fixed: bool = False) -> None:
         self.name = name
         self.told = told  #: whether the limits are the account's own words, and not a table's
+        self._fixed = fixed  # the user's own numbers: nothing the API says changes them
         self.window = Window(most=float(most), size=min(4.0, float(most)))
         self.in_flight = 0
         self.pending = 0  #: claimed and not yet sent
@@ -141,7 +143,7 @@ class Lane:
             input_tokens=told.input_tokens.limit if told.input_tokens else self.limits.input_tokens,
             output_tokens=told.output_tokens.limit if told.output_tokens else self.limits.output_tokens,
         )
-        if told.requests is None and told.input_tokens is None and told.output_tokens is None:
+        if self._fixed or (told.requests is None and told.input_tokens is None and told.output_tokens is None):
             return False
         news = limits != self.limits or not self.told
         self.told = True

@@ -39,4 +39,4 @@ class Ended:
     message: str = ""
     hint: str = ""
     done: tuple[tuple[RunId, str], ...] = ()  #: runs whose last job became final in this pass
-    spent: Nanos = Nanos(0)
+    spent: Nanos

@@ -17,11 +17,9 @@ class Turns:
     def __init__(self) -> None:
         self._served: dict[RunId, float] = {}
 
-    def pick(self, runs: Iterable[OpenRun]) -> OpenRun | None:
-        """The run to ask, or None if there is none."""
+    def pick(self, runs: Iterable[OpenRun]) -> OpenRun:
+        """The run to ask among *runs*, which must not be empty."""
         candidates = list(runs)
-        if not candidates:
-            return None
         top = max(run.priority for run in candidates)
         equals = [run for run in candidates if run.priority == top]
         level = min((self._served[run.id] for run in equals if run.id in self._served), default=0.0)

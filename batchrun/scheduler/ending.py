@@ -1,0 +1,119 @@
+"""How a pass ends: which of the things that kept jobs back is the one to tell, with the exit code and the cure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from batchrun.core.claim import OpenRun
+from batchrun.core.job import Nanos, RunId
+from batchrun.core.outcome import AccountStopped, Misrouted, Outcome, Reply, Stop, Unreachable
+from batchrun.core.pause import Pause, PauseScope
+from batchrun.errors import Exit
+from batchrun.scheduler.terms import Ended
+
+STOPS: Mapping[Stop, tuple[Exit, str, str]] = {
+    Stop.KEY: (
+        Exit.KEY,
+        "Anthropic refused the key",
+        "check the key; the next `batchrun run` with another key tries it",
+    ),
+    Stop.CREDIT: (Exit.MONEY, "the prepaid credit is used up", "add credit in the Console, then `batchrun resume`"),
+    Stop.SPEND_CAP: (
+        Exit.MONEY,
+        "a spending limit of the account is reached",
+        "raise it in the Console under Limits, then `batchrun resume`",
+    ),
+    Stop.BILLING: (Exit.MONEY, "there is a payment problem", "check the billing page, then `batchrun resume`"),
+    Stop.HOLD: (Exit.KEY, "the organisation is on hold or disabled", "contact Anthropic's support"),
+    Stop.SETUP: (
+        Exit.KEY,
+        "a setting of the account forbids the request",
+        "ask the account's administrator, then `batchrun resume`",
+    ),
+}
+"""For each reason that stops a whole account: the exit code, the fact, and the cure."""
+
+
+def said(reply: Reply) -> str:
+    """The API's own words in one line: status, type, request id, message."""
+    kind = reply.error_code or reply.error_type
+    facts = [str(fact) for fact in (reply.status, kind, reply.request_id) if fact is not None]
+    words = reply.message.strip()
+    return f"({', '.join(facts)}): {words}" if facts and words else f"({', '.join(facts)})" if facts else words
+
+
+def of_account(stop: Stop, reply: Reply, spent: Nanos) -> Ended:
+    exit_code, fact, hint = STOPS[stop]
+    return Ended(exit=exit_code, message=f"{fact} {said(reply)}".strip(), hint=hint, spent=spent)
+
+
+def of_surroundings(reply: Reply, spent: Nanos) -> Ended:
+    return Ended(
+        exit=Exit.UNREACHABLE,
+        message=f"the API cannot be reached {said(reply)}".strip(),
+        hint="nothing is lost; check the network, proxy and base URL, then `batchrun run`",
+        spent=spent,
+    )
+
+
+def of_first_call(outcome: Outcome) -> Ended:
+    """Who we are could not be found out: nothing was claimed."""
+    nothing = Nanos(0)
+    match outcome:
+        case AccountStopped(stop=stop, reply=reply):
+            return of_account(stop, reply, nothing)
+        case Unreachable(reply=reply) | Misrouted(reply=reply):
+            return of_surroundings(reply, nothing)
+        case _:
+            return Ended(
+                exit=Exit.UNREACHABLE,
+                message=f"the API did not answer a first question {said(outcome.reply)}".strip(),
+                hint="nothing was sent; try again later with `batchrun run`",
+                spent=nothing,
+            )
+
+
+def of_pause(pause: Pause, spent: Nanos) -> Ended:
+    """What stands since an earlier pass, and may not be probed yet."""
+    if pause.scope is PauseScope.ACCOUNT and pause.reason in set(Stop):
+        exit_code, fact, hint = STOPS[Stop(pause.reason)]
+        return Ended(exit=exit_code, message=f"paused: {fact}: {pause.message}", hint=hint, spent=spent)
+    if pause.scope is PauseScope.MODEL:
+        model = pause.subject.partition(":")[2]
+        return Ended(
+            exit=Exit.KEY,
+            message=f"`{model}` is not available to this key: {pause.message}",
+            hint="correct the model in the file and submit it again, or `batchrun resume`",
+            spent=spent,
+        )
+    if pause.reason == "user":
+        return Ended(exit=Exit.OK, message="paused by hand", hint="`batchrun resume` goes on", spent=spent)
+    return Ended(
+        exit=Exit.FAILED_JOBS,
+        message=f"paused: many jobs in a row were refused with the same words: {pause.message}",
+        hint="see `batchrun errors`; correct the file and submit it again, or `batchrun resume`",
+        spent=spent,
+    )
+
+
+def of_money(runs: Sequence[OpenRun], own_cap: bool, spent: Nanos) -> Ended:
+    names = ", ".join(run.name for run in runs)
+    cap = "this call's --max-cost" if own_cap else "its --max-cost"
+    return Ended(
+        exit=Exit.MONEY,
+        message=f"{names}: {cap} leaves no money for another job; the rest is queued",
+        hint="`batchrun run` without a cap of its own, or submit with a higher one"
+        if own_cap
+        else "raise it: submit the same file with a higher --max-cost",
+        spent=spent,
+    )
+
+
+def of_foreign(runs: Mapping[RunId, OpenRun], spent: Nanos) -> Ended:
+    names = ", ".join(run.name for run in runs.values())
+    return Ended(
+        exit=Exit.KEY,
+        message=f"{names}: belongs to another account than this key; left alone",
+        hint="run it with a key of the account it was begun with",
+        spent=spent,
+    )

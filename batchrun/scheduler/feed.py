@@ -1,0 +1,128 @@
+"""What to claim next: which lane has room, which run's turn it is, and who must not be asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from batchrun.core.claim import OpenRun, Taken
+from batchrun.core.job import RunId
+from batchrun.core.pause import Pause
+from batchrun.core.ports import Clock
+from batchrun.scheduler.circuit import Circuit
+from batchrun.scheduler.lane import Lane
+from batchrun.scheduler.lanes import Lanes
+from batchrun.scheduler.standing import Standing
+from batchrun.scheduler.turns import Turns
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """A claim worth making."""
+
+    run: OpenRun
+    model: str
+    lane: Lane
+    n: int
+    probe: bool  #: at most this one may be out, to ask whether a pause is over
+
+
+class Feed:
+    """The runs with work as last seen, less what was claimed since."""
+
+    def __init__(self, *, account: int, lanes: Lanes, standing: Standing, circuit: Circuit, clock: Clock) -> None:
+        self.account = account
+        self.sure = True  #: False until the API itself has said who the account is: one job at a time till then
+        self.foreign: dict[RunId, OpenRun] = {}  #: runs that belong to another account
+        self.penniless: dict[RunId, OpenRun] = {}  #: runs that a cost cap stopped, until something comes home
+        self._lanes = lanes
+        self._standing = standing
+        self._circuit = circuit
+        self._clock = clock
+        self._turns = Turns()
+        self._runs: dict[RunId, OpenRun] = {}
+        self._queued: dict[tuple[RunId, str], int] = {}
+        self._doubtful = False
+
+    def show(self, runs: list[OpenRun]) -> None:
+        """Take over what the queue says there is."""
+        self._runs = {run.id: run for run in runs}
+        self._queued = {(run.id, model): n for run in runs for model, n in run.queued.items() if n > 0}
+        self.foreign = {run.id: run for run in runs if run.account not in (None, self.account)}
+        self._doubtful = False
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether the queue gave less than it had said, so that it should be asked again."""
+        return self._doubtful or not self._queued
+
+    def _allowed(self, run: OpenRun, model: str) -> int | None:
+        """How many jobs may be out: None for any number."""
+        if run.id in self.foreign or run.id in self.penniless:
+            return 0
+        return self._standing.may_send(run.id, model, self._clock.wall())
+
+    def open(self) -> Iterator[tuple[OpenRun, str]]:
+        """Each (run, model) that has queued jobs which may be sent, if not at once then when its lane has room."""
+        for run, model in list(self._queued):
+            if self._allowed(self._runs[run], model) != 0:
+                yield self._runs[run], model
+
+    def pause(self) -> Pause | None:
+        """One of the pauses that keep jobs back."""
+        pauses = (self._standing.over(run, model) for run, model in self._queued)
+        return next((pause for pause in pauses if pause is not None), None)
+
+    def rest(self) -> float | None:
+        """Seconds until a lane that has jobs, or the way to the API, opens again; None if nothing rests."""
+        rests = [self._lanes.of(model).blocked_for() for _, model in self.open()]
+        rests = [max(rest, self._circuit.rest(self._clock.steady())) for rest in rests]
+        return min((rest for rest in rests if rest > 0.0), default=None)
+
+    def next(self, out: int) -> Offer | None:
+        """The next claim worth making while *out* jobs are claimed or sent; None if there is none for now."""
+        most = self._most_at_once()
+        if most is not None and out >= most:
+            return None
+        by_lane: dict[str, list[tuple[OpenRun, str]]] = {}
+        for run, model in self.open():
+            lane = self._lanes.of(model)
+            if lane.room() > 0:
+                by_lane.setdefault(lane.name, []).append((run, model))
+        for choices in by_lane.values():
+            run = self._turns.pick({run.id: run for run, _ in choices}.values())
+            model = next(model for candidate, model in choices if candidate.id == run.id)
+            allowed = self._allowed(run, model)
+            lane = self._lanes.of(model)
+            n = min(lane.room(), self._queued[run.id, model])
+            if most is not None:
+                n = min(n, most - out)
+            return Offer(
+                run=run, model=model, lane=lane, n=n if allowed is None else min(n, allowed), probe=allowed is not None
+            )
+        return None
+
+    def _most_at_once(self) -> int | None:
+        if self._circuit.open:
+            return 1 if self._circuit.rest(self._clock.steady()) == 0.0 else 0
+        return None if self.sure else 1
+
+    def taken(self, offer: Offer, taken: Taken) -> None:
+        """What the queue gave for *offer*."""
+        key = (offer.run.id, offer.model)
+        got = len(taken.claims)
+        self._turns.serve(offer.run.id, got)
+        if taken.penniless:
+            self.penniless[offer.run.id] = offer.run
+        left = self._queued.get(key, 0) - got
+        if got < offer.n and not taken.penniless:
+            self._doubtful = True
+            left = 0
+        if left > 0:
+            self._queued[key] = left
+        else:
+            self._queued.pop(key, None)
+
+    def money_came_back(self) -> None:
+        """Something came home: what its worst case had reserved is free again."""
+        self.penniless.clear()

@@ -1,0 +1,177 @@
+"""What one outcome means for all the other jobs: lanes rest, models and accounts pause, the way to the API closes."""
+
+from __future__ import annotations
+
+import re
+from typing import assert_never
+
+from batchrun.core.claim import Kept
+from batchrun.core.events import (
+    Event,
+    JobFailed,
+    JobSucceeded,
+    JobWaits,
+    LimitsLearned,
+    Throttled,
+)
+from batchrun.core.job import RunId
+from batchrun.core.outcome import (
+    AccountStopped,
+    Canceled,
+    Dropped,
+    Expired,
+    Limited,
+    Misrouted,
+    ModelUnavailable,
+    Overloaded,
+    RateLimited,
+    Refused,
+    Reply,
+    ServerFailed,
+    Stop,
+    Succeeded,
+    Unreachable,
+)
+from batchrun.core.pause import PauseScope
+from batchrun.core.ports import Clock
+from batchrun.core.retry import Cancel, Fail, Release, Succeed, Wait
+from batchrun.scheduler.circuit import Circuit
+from batchrun.scheduler.realtime import Ending
+from batchrun.scheduler.standing import Standing
+
+ALIKE = 25
+"""Refusals in a row, of different jobs and in the same words, after which their run pauses."""
+
+
+def event_of(ending: Ending) -> Event:
+    """What became of the job, for whoever listens."""
+    claim, outcome, decision = ending.claim, ending.outcome, ending.decision
+    reply = outcome.reply
+    error = reply.error_code or reply.error_type or type(outcome).__name__.lower()
+    if isinstance(outcome, Succeeded) and ending.kept is not Kept.STALE:
+        return JobSucceeded(
+            at=ending.at,
+            run=claim.run,
+            job=claim.job,
+            key=claim.key,
+            attempt=claim.attempt,
+            usage=outcome.answer.usage,
+            cost=ending.cost,
+            seconds=ending.seconds,
+            flag=outcome.answer.flag,
+            late=ending.kept is not Kept.CURRENT,
+        )
+    match decision:
+        case Wait(seconds=seconds, counts=counts):
+            pass
+        case Release() | Succeed():
+            seconds, counts = 0.0, False
+        case Fail() | Cancel():
+            return JobFailed(
+                at=ending.at,
+                run=claim.run,
+                job=claim.job,
+                key=claim.key,
+                attempt=claim.attempt,
+                status=reply.status,
+                error=error,
+                message=reply.message,
+                request_id=reply.request_id,
+            )
+        case _:
+            assert_never(decision)
+    return JobWaits(
+        at=ending.at,
+        run=claim.run,
+        job=claim.job,
+        key=claim.key,
+        attempt=claim.attempt,
+        status=reply.status,
+        error=error,
+        seconds=seconds,
+        counts=counts,
+    )
+
+
+class Heed:
+    """Hears every ending and does what it asks beyond the job itself; `stopped`: the account can do no more."""
+
+    def __init__(self, standing: Standing, circuit: Circuit, clock: Clock) -> None:
+        self.stopped: tuple[Stop, Reply] | None = None
+        self.parked: dict[str, Reply] = {}  #: models that cannot be used
+        self.paused_runs: dict[RunId, Reply] = {}
+        self._standing = standing
+        self._circuit = circuit
+        self._clock = clock
+        self._alike: dict[RunId, tuple[str, int]] = {}
+
+    async def hear(self, ending: Ending) -> list[Event]:
+        """Everything that follows from *ending*, done; returns the events that tell of it."""
+        events = [event_of(ending), *self._learn(ending)]
+        run, model, lane = ending.claim.run, ending.claim.model, ending.lane
+        outcome, now = ending.outcome, ending.at
+        if not isinstance(outcome, Unreachable | Misrouted):
+            self._circuit.close()
+        match outcome:
+            case Succeeded():
+                self._alike.pop(run, None)
+                events += await self._standing.answered(run, model, now)
+            case Refused(reply=reply):
+                if reply.status is not None:
+                    events += await self._standing.answered(run, model, now)
+                    events += await self._alike_refusal(ending, reply)
+            case RateLimited(retry_after=after, kind=kind):
+                if kind is Limited.CONNECTIONS:
+                    lane.narrow()
+                events.append(Throttled(at=now, lane=lane.name, why=kind, seconds=lane.rest(after)))
+                self._standing.unanswered(run, model)
+            case Overloaded(retry_after=after):
+                events.append(Throttled(at=now, lane=lane.name, why="overloaded", seconds=lane.rest(after)))
+                self._standing.unanswered(run, model)
+            case ServerFailed() | Dropped() | Expired() | Canceled():
+                self._standing.unanswered(run, model)
+            case Unreachable(reply=reply) | Misrouted(reply=reply):
+                self._circuit.fail(reply, self._clock.steady())
+                self._standing.unanswered(run, model)
+            case ModelUnavailable(reply=reply):
+                self.parked[model] = reply
+                events += await self._standing.pause(
+                    PauseScope.MODEL, run=run, model=model, reason="model", reply=reply, until=None, now=now
+                )
+            case AccountStopped(reply=reply, stop=stop, until=until):
+                self.stopped = (stop, reply)
+                events += await self._standing.pause(
+                    PauseScope.ACCOUNT, run=run, model=model, reason=stop, reply=reply, until=until, now=now
+                )
+            case _:
+                assert_never(outcome)
+        return events
+
+    def _learn(self, ending: Ending) -> list[Event]:
+        if not ending.lane.learn(ending.outcome.reply.told):
+            return []
+        limits = ending.lane.limits
+        return [
+            LimitsLearned(
+                at=ending.at,
+                lane=ending.lane.name,
+                requests=limits.requests,
+                input_tokens=limits.input_tokens,
+                output_tokens=limits.output_tokens,
+                source="headers",
+            )
+        ]
+
+    async def _alike_refusal(self, ending: Ending, reply: Reply) -> list[Event]:
+        """A net under the classification: a whole run refused in one voice has one cause, and needs a person."""
+        run = ending.claim.run
+        words = f"{reply.status} {reply.error_type} {re.sub(r'[0-9]+', '#', reply.message)}"
+        before, n = self._alike.get(run, ("", 0))
+        n = n + 1 if words == before else 1
+        self._alike[run] = (words, n)
+        if n < ALIKE:
+            return []
+        self.paused_runs[run] = reply
+        return await self._standing.pause(
+            PauseScope.RUN, run=run, model=ending.claim.model, reason="refusals", reply=reply, until=None, now=ending.at
+        )

@@ -1,0 +1,51 @@
+"""The lanes of one account: which model goes through which, and what each may use in a minute."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from batchrun.core.claim import LearnedLimit
+from batchrun.core.limits import Limits
+from batchrun.core.ports import Clock
+from batchrun.scheduler.lane import Lane
+from batchrun.scheduler.terms import Terms
+
+
+class Lanes:
+    """Made as models turn up. The user's numbers win, then what the API told, then the table's row for the tier."""
+
+    def __init__(self, terms: Terms, clock: Clock, learned: Iterable[LearnedLimit]) -> None:
+        self._terms = terms
+        self._clock = clock
+        self._learned = {limit.lane: limit for limit in learned}
+        self._lanes: dict[str, Lane] = {}
+
+    def __iter__(self) -> Iterator[Lane]:
+        return iter(self._lanes.values())
+
+    def of(self, model: str) -> Lane:
+        """The lane of *model*."""
+        name = self._terms.limits.lane_of(model)
+        lane = self._lanes.get(name)
+        if lane is None:
+            lane = self._lanes[name] = self._make(name)
+        return lane
+
+    def _make(self, name: str) -> Lane:
+        custom, learned = self._terms.custom.get(name), self._learned.get(name)
+        if custom is not None:
+            limits = custom
+        elif learned is not None:
+            limits = Limits(
+                requests=learned.requests, input_tokens=learned.input_tokens, output_tokens=learned.output_tokens
+            )
+        else:
+            limits = self._terms.limits.limits(self._terms.tier, name)
+        return Lane(
+            name,
+            limits,
+            most=self._terms.most,
+            clock=self._clock,
+            told=custom is not None or learned is not None,
+            fixed=custom is not None,
+        )

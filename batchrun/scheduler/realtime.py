@@ -1,0 +1,157 @@
+"""One job's way through the Messages API: through its lane's gate, sent once, decided, stored."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import assert_never
+
+from batchrun.core.claim import Claim, Finish, Kept, OpenRun
+from batchrun.core.concurrency import Signal
+from batchrun.core.job import JobId, Millis, Nanos
+from batchrun.core.outcome import (
+    AccountStopped,
+    Canceled,
+    Dropped,
+    Expired,
+    Limited,
+    Misrouted,
+    ModelUnavailable,
+    Outcome,
+    Overloaded,
+    RateLimited,
+    Refused,
+    Reply,
+    ServerFailed,
+    Succeeded,
+    Unreachable,
+)
+from batchrun.core.ports import Clock, Dice, Store, Transport
+from batchrun.core.retry import Decision, Fail, Wait, decide
+from batchrun.scheduler.lane import Lane
+from batchrun.scheduler.terms import Terms
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """One attempt is over and stored."""
+
+    claim: Claim
+    run: OpenRun
+    lane: Lane
+    outcome: Outcome
+    decision: Decision
+    kept: Kept
+    at: Millis
+    seconds: float
+    cost: Nanos | None
+
+
+def signal_of(outcome: Outcome) -> Signal | None:
+    """What *outcome* says about how many requests may be in flight."""
+    match outcome:
+        case Succeeded() | Refused() | ModelUnavailable():
+            return Signal.FINE
+        case RateLimited():
+            return Signal.LIMITED
+        case Overloaded():
+            return Signal.OVERLOADED
+        case ServerFailed() | Dropped():
+            return Signal.FAILED
+        case Unreachable() | Misrouted() | AccountStopped() | Expired() | Canceled():
+            return None
+        case _:
+            assert_never(outcome)
+
+
+class Realtime:
+    """Serves claims. `sending` are the tasks whose request is out; cancelling one leaves its attempt on the books."""
+
+    def __init__(self, *, store: Store, transport: Transport, clock: Clock, dice: Dice, terms: Terms) -> None:
+        self.sending: set[asyncio.Task[Ending | None]] = set()
+        self.entering: set[asyncio.Task[Ending | None]] = set()
+        self.unsent: list[Claim] = []  #: claims that were called back before they left
+        self._store = store
+        self._transport = transport
+        self._clock = clock
+        self._dice = dice
+        self._terms = terms
+        self._limited: dict[JobId, int] = {}  # how often in this pass a rate limit refused a job
+
+    async def serve(self, claim: Claim, run: OpenRun, lane: Lane) -> Ending | None:
+        """Take *claim* to its end; None if it was called back before it left."""
+        task: asyncio.Task[Ending | None] | None = asyncio.current_task()
+        assert task is not None
+        if lane.too_large(claim):
+            return await self._turn_away(claim, run, lane)
+        self.entering.add(task)
+        try:
+            charged = await lane.enter(claim)
+        except asyncio.CancelledError:
+            self.unsent.append(claim)
+            return None
+        finally:
+            self.entering.discard(task)
+        sent, began = self._clock.wall(), self._clock.steady()
+        self.sending.add(task)
+        signal: Signal | None = None
+        kind: Limited | None = None
+        try:
+            outcome = await self._transport.send(claim)
+            signal = signal_of(outcome)
+            kind = outcome.kind if isinstance(outcome, RateLimited) else None
+        finally:
+            self.sending.discard(task)
+            lane.leave(signal, kind)
+        lane.settle(claim, charged, outcome.answer.usage if isinstance(outcome, Succeeded) else None)
+        decision = decide(
+            outcome,
+            tries=claim.tries,
+            limited=self._limited.get(claim.job, 0),
+            policy=run.policy,
+            jitter=self._dice.random(),
+            outage=lane.outage,
+        )
+        if isinstance(outcome, RateLimited):
+            self._limited[claim.job] = self._limited.get(claim.job, 0) + 1
+        else:
+            self._limited.pop(claim.job, None)
+        return await self._store_end(
+            claim, run, lane, outcome, decision, sent=sent, seconds=self._clock.steady() - began
+        )
+
+    async def _turn_away(self, claim: Claim, run: OpenRun, lane: Lane) -> Ending:
+        """A job that is larger than its lane's minute could only block the others for ever."""
+        limit = lane.limits.input_tokens
+        why = f"about {claim.est_input:,} input tokens are more than the limit of {limit:,} a minute"
+        outcome = Refused(reply=Reply(error_type="larger_than_limit", message=why))
+        return await self._store_end(claim, run, lane, outcome, Fail(why), sent=None, seconds=0.0)
+
+    async def _store_end(
+        self,
+        claim: Claim,
+        run: OpenRun,
+        lane: Lane,
+        outcome: Outcome,
+        decision: Decision,
+        *,
+        sent: Millis | None,
+        seconds: float,
+    ) -> Ending:
+        now = self._clock.wall()
+        due = Millis(now + round(decision.seconds * 1000)) if isinstance(decision, Wait) else None
+        cost = self._terms.cost(claim.model, outcome.answer.usage) if isinstance(outcome, Succeeded) else None
+        kept = await self._store.finish(
+            Finish(claim=claim, outcome=outcome, decision=decision, sent=sent, ended=now, due=due, cost=cost)
+        )
+        return Ending(
+            claim=claim,
+            run=run,
+            lane=lane,
+            outcome=outcome,
+            decision=decision,
+            kept=kept,
+            at=now,
+            seconds=seconds,
+            cost=cost,
+        )

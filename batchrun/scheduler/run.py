@@ -1,0 +1,319 @@
+"""One pass over everything that is due: recover, claim, serve, heed what the answers mean for the others, end."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+from batchrun.core.account import Account
+from batchrun.core.claim import KnownAccount, LearnedLimit, OpenRun
+from batchrun.core.events import (
+    Draining,
+    Event,
+    JobsSent,
+    LimitsLearned,
+    PassEnded,
+    PassStarted,
+    Paused,
+    Probed,
+    Recovered,
+    RunDone,
+    Throttled,
+    Trouble,
+)
+from batchrun.core.job import RunId, WorkerId
+from batchrun.core.ports import Clock, Dice, Sink, Store, Transport
+from batchrun.errors import Exit
+from batchrun.scheduler.circuit import Circuit
+from batchrun.scheduler.ending import of_account, of_first_call, of_foreign, of_money, of_pause, of_surroundings
+from batchrun.scheduler.feed import Feed
+from batchrun.scheduler.heed import Heed
+from batchrun.scheduler.lanes import Lanes
+from batchrun.scheduler.purse import Purse
+from batchrun.scheduler.realtime import Ending, Realtime
+from batchrun.scheduler.shutdown import Shutdown, Stage
+from batchrun.scheduler.standing import Standing
+from batchrun.scheduler.terms import Ended, Terms
+
+LOOK = 2.0
+"""Seconds after which the queue is asked again what there is, though nothing is known to have changed."""
+
+SOON = 0.05
+"""Seconds before the queue is asked again when it gave nothing of what it had: never a busy loop."""
+
+TOLD = (PassStarted, Recovered, Throttled, LimitsLearned, Paused, Probed, Trouble, Draining, RunDone, PassEnded)
+"""The events that the queue keeps for `batchrun log`; what became of each job stands in its attempts."""
+
+
+class Pass:
+    """Does whatever is due for one account and ends. One object is one pass; it belongs to one event loop."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        transport: Transport,
+        clock: Clock,
+        dice: Dice,
+        sink: Sink,
+        terms: Terms,
+        shutdown: Shutdown,
+    ) -> None:
+        self._store = store
+        self._transport = transport
+        self._clock = clock
+        self._sink = sink
+        self._terms = terms
+        self._shutdown = shutdown
+        self._realtime = Realtime(store=store, transport=transport, clock=clock, dice=dice, terms=terms)
+        self._circuit = Circuit()
+        self._purse = Purse(terms.max_cost)
+        self._wake = asyncio.Event()
+        self._tasks: set[asyncio.Task[Ending | None]] = set()
+        self._endings: list[Ending] = []
+        self._broken: BaseException | None = None
+        self._log: list[Event] = []
+        self._done: list[tuple[RunId, str]] = []
+        self._bound: set[RunId] = set()
+        self._looked = float("-inf")
+
+    async def run(self) -> Ended:
+        """Work until nothing is due, or until something says stop.
+
+        Raises StoreError if the database gives up; what the API says never raises.
+        """
+        worker = await self._store.register(self._terms.card)
+        try:
+            now = self._clock.wall()
+            released = await self._store.recover(worker, now)
+            if released.unsent or released.unknown:
+                self._emit(Recovered(at=now, released=released.unsent, unknown=released.unknown))
+            ended = await self._identified(worker)
+            ended = replace(ended, done=tuple(self._done), spent=self._purse.spent)
+            self._emit(PassEnded(at=self._clock.wall(), why=ended.message))
+            await self._flush()
+            return ended
+        finally:
+            await self._store.leave(worker)
+
+    async def _identified(self, worker: WorkerId) -> Ended:
+        """Find out who we are, then work: a key that is refused is found out before any job is claimed."""
+        known = await self._store.known_account(self._terms.fingerprint)
+        if known is None:
+            await self._settle()
+            if not await self._store.work(self._clock.wall()):
+                return Ended(exit=Exit.OK, spent=self._purse.spent)
+            told = await self._transport.whoami()
+            if not isinstance(told, Account):
+                return of_first_call(told)
+            known = await self._remember(told)
+        self._account = known
+        self._lanes = Lanes(self._terms, self._clock, await self._store.limits(known.id))
+        self._standing = Standing(self._store, known.id, self._terms.fingerprint)
+        self._heed = Heed(self._standing, self._circuit, self._clock)
+        self._feed = Feed(
+            account=known.id, lanes=self._lanes, standing=self._standing, circuit=self._circuit, clock=self._clock
+        )
+        self._feed.sure = known.account.told
+        runs = await self._look()
+        self._emit(PassStarted(at=self._clock.wall(), runs=tuple((run.id, run.name) for run in runs)))
+        watch = asyncio.create_task(self._watch_shutdown())
+        try:
+            await self._work(worker)
+        finally:
+            watch.cancel()
+            await self._drain()
+        if self._broken is not None:
+            raise self._broken
+        await self._look()
+        return self._ended()
+
+    async def _remember(self, told: Account) -> KnownAccount:
+        account = told if told.told else replace(self._terms.stand_in, origin=told.origin)
+        return await self._store.remember_account(account, self._terms.fingerprint, self._clock.wall())
+
+    async def _watch_shutdown(self) -> None:
+        await self._shutdown.draining()
+        self._wake.set()
+
+    # -- the loop ----------------------------------------------------------------------------------------------------
+
+    async def _work(self, worker: WorkerId) -> None:
+        while not self._over():
+            self._wake.clear()
+            await self._hear()
+            if self._feed.doubtful or self._clock.steady() - self._looked >= LOOK:
+                await self._look()
+            while not self._over() and (offer := self._feed.next(len(self._tasks))) is not None:
+                now = self._clock.wall()
+                if offer.probe:
+                    self._standing.probe(offer.run.id, offer.model)
+                taken = await self._store.claim(offer.run.id, offer.model, offer.n, worker, now, self._purse.left())
+                self._feed.taken(offer, taken)
+                if offer.probe and not taken.claims:
+                    self._standing.unanswered(offer.run.id, offer.model)
+                for claim in taken.claims:
+                    self._purse.reserve(claim)
+                    task = asyncio.create_task(self._realtime.serve(claim, offer.run, offer.lane))
+                    self._tasks.add(task)
+                    task.add_done_callback(self._came_home)
+                if taken.claims:
+                    self._sink.emit(JobsSent(at=now, run=offer.run.id, n=len(taken.claims)))
+            if self._endings:
+                continue
+            seconds = await self._until_next()
+            if seconds is None:
+                return
+            await self._pause(seconds)
+
+    def _over(self) -> bool:
+        return (
+            self._shutdown.stage is not Stage.WORKING
+            or self._broken is not None
+            or (self._heed.stopped is not None)
+            or self._circuit.exhausted
+        )
+
+    async def _until_next(self) -> float | None:
+        """Seconds to wait for whatever comes next at the latest; None if there is nothing left to do."""
+        if self._tasks:
+            return min(LOOK, self._feed.rest() or LOOK)
+        if next(self._feed.open(), None) is not None:
+            return min(LOOK, self._feed.rest() or SOON)
+        if self._clock.steady() > self._looked:
+            await self._look()  # somebody may have submitted more while the last job was out
+            if next(self._feed.open(), None) is not None:
+                return SOON
+        if self._terms.once:
+            return None
+        due = await self._store.next_due()
+        return None if due is None else min(LOOK, max(0.0, (due - self._clock.wall()) / 1000.0))
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait until something came home, a stop is wished, or *seconds* have passed."""
+        waiting = asyncio.create_task(self._wake.wait())
+        sleeping = asyncio.create_task(self._clock.sleep(seconds))
+        try:
+            await asyncio.wait({waiting, sleeping}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            waiting.cancel()
+            sleeping.cancel()
+
+    def _came_home(self, task: asyncio.Task[Ending | None]) -> None:
+        self._tasks.discard(task)
+        self._wake.set()
+        if task.cancelled():
+            return
+        error = task.exception()
+        if error is not None:
+            self._broken = self._broken or error
+            return
+        ending = task.result()
+        if ending is not None:
+            self._endings.append(ending)
+
+    async def _hear(self) -> None:
+        """Heed what came home since the last time."""
+        endings, self._endings = self._endings, []
+        for ending in endings:
+            claim, outcome = ending.claim, ending.outcome
+            self._purse.settle(claim, outcome, ending.cost)
+            self._feed.money_came_back()
+            await self._know(ending)
+            for event in await self._heed.hear(ending):
+                self._emit(event)
+                if isinstance(event, LimitsLearned):
+                    await self._store.remember_limit(
+                        self._account.id,
+                        LearnedLimit(
+                            lane=event.lane,
+                            requests=event.requests,
+                            input_tokens=event.input_tokens,
+                            output_tokens=event.output_tokens,
+                            source=event.source,
+                            at=event.at,
+                        ),
+                    )
+
+    async def _know(self, ending: Ending) -> None:
+        """Bind the run to the account at its first answer, and learn who the account is if nobody had said."""
+        told = ending.outcome.reply.told.account
+        if told is not None and told.told and told != self._account.account:
+            self._account = await self._remember(told)
+            self._feed.account = self._account.id
+            self._standing.account_is(self._account.id)
+        answered = ending.outcome.reply.status is not None
+        self._feed.sure = self._feed.sure or answered
+        run = ending.run.id
+        if answered and run not in self._bound:
+            self._bound.add(run)
+            if not await self._store.bind(run, self._account.id):
+                self._feed.foreign[run] = ending.run
+                message = f"run {ending.run.name} belongs to another account than this key"
+                self._emit(Trouble(at=ending.at, code="foreign_account", message=message, run=run))
+
+    # -- seeing and telling ------------------------------------------------------------------------------------------
+
+    async def _settle(self) -> None:
+        now = self._clock.wall()
+        for run, name in await self._store.settle(now):
+            self._done.append((run, name))
+            self._emit(RunDone(at=now, run=run, name=name))
+
+    async def _look(self) -> list[OpenRun]:
+        await self._settle()
+        runs = [run for run in await self._store.work(self._clock.wall()) if self._terms.only in (None, run.id)]
+        await self._standing.read()
+        self._feed.show(runs)
+        self._looked = self._clock.steady()
+        await self._flush()
+        return runs
+
+    def _emit(self, event: Event) -> None:
+        self._sink.emit(event)
+        if isinstance(event, TOLD):
+            self._log.append(event)
+
+    async def _flush(self) -> None:
+        events, self._log = self._log, []
+        if events:
+            await self._store.record(events)
+
+    # -- the end -----------------------------------------------------------------------------------------------------
+
+    async def _drain(self) -> None:
+        """Call back what has not left, let home what has, give up what takes too long."""
+        for task in list(self._realtime.entering):
+            task.cancel()
+        if self._realtime.sending:
+            self._emit(Draining(at=self._clock.wall(), in_flight=len(self._realtime.sending)))
+        given_up = asyncio.create_task(self._shutdown.stopped())
+        timeout = asyncio.create_task(self._clock.sleep(self._terms.grace))
+        while self._tasks and not (given_up.done() or timeout.done()):
+            await asyncio.wait({*self._tasks, given_up, timeout}, return_when=asyncio.FIRST_COMPLETED)
+        given_up.cancel()
+        timeout.cancel()
+        for task in list(self._realtime.sending):
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        await self._hear()
+        if self._realtime.unsent:
+            await self._store.release(self._realtime.unsent, self._clock.wall())
+
+    def _ended(self) -> Ended:
+        spent = self._purse.spent
+        if self._heed.stopped is not None:
+            return of_account(*self._heed.stopped, spent)
+        if self._circuit.exhausted and self._circuit.last is not None:
+            return of_surroundings(self._circuit.last, spent)
+        if self._shutdown.stage is not Stage.WORKING:
+            return Ended(exit=Exit.INTERRUPTED, message="stopped; nothing is lost", spent=spent)
+        if self._feed.penniless:
+            return of_money(list(self._feed.penniless.values()), self._terms.max_cost is not None, spent)
+        pause = self._feed.pause()
+        if pause is not None:
+            return of_pause(pause, spent)
+        if self._feed.foreign:
+            return of_foreign(self._feed.foreign, spent)
+        return Ended(exit=Exit.OK, spent=spent)
