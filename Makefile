@@ -1,0 +1,32 @@
+# `make` or `make help` lists the targets. They use .venv, which the README's commands make.
+PYTHON ?= .venv/bin/python
+BIN := $(dir $(PYTHON))
+
+.PHONY: help install check test sweep bench docs
+
+help: ## this list
+	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' Makefile
+
+.venv/bin/python:
+	python3 -m venv .venv
+
+install: .venv/bin/python ## the virtual environment with everything for development
+	$(PYTHON) -m pip install -q -e '.[dev]'
+
+check: ## format, lint, layers, types: what must be clean before a commit
+	$(BIN)ruff format --check .
+	$(BIN)ruff check .
+	$(BIN)lint-imports
+	$(BIN)mypy
+
+test: ## the quick tests (under three minutes on two cores)
+	$(PYTHON) -m pytest -n auto
+
+sweep: check ## everything slow: checks, every crash point, random kills, negative controls
+	$(PYTHON) -m pytest -n 2 -m sweep
+
+bench: ## ratios of speed, processor time, memory and disk against bare floors, in one table
+	$(PYTHON) -m benchmarks
+
+docs: ## write the generated parts of docs/ again
+	$(PYTHON) -m docs.generate
