@@ -5,15 +5,13 @@ Cells are JSON values; `Nanos` and `Millis` are turned into them by `amount` and
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, assert_never
 
 from batchrun.cli.screen import HOSTILE, Screen, Tone, clean
-from batchrun.core.figures import moment
+from batchrun.core.figures import decimal_string, moment
 from batchrun.core.job import Millis, Nanos
-from batchrun.core.pricing import decimal_string
 from batchrun.errors import UsageError
 
 Row = Mapping[str, Any]
@@ -48,7 +46,9 @@ def at(millis: Millis | None) -> str | None:
 
 def dumps(value: Any, screen: Screen, *, indent: int | None = None) -> str:
     """One JSON text that is safe on a terminal and in any encoding: what would move a cursor is escaped."""
-    text = json.dumps(value, ensure_ascii=not screen.utf8, indent=indent, allow_nan=False)
+    from json import dumps as written
+
+    text = written(value, ensure_ascii=not screen.utf8, indent=indent, allow_nan=False)
     # All such characters beyond ASCII stand inside strings, where an escape means the same.
     return text if text.isascii() else text.translate(_JSON_HOSTILE)
 
@@ -160,7 +160,9 @@ def cell(value: Any) -> str:
         case {"amount": str(sum_), "currency": str(currency)} if len(value) == 2:
             return f"{sum_} {currency}"
         case dict() | list() | tuple():
-            return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+            from json import dumps as written
+
+            return written(value, ensure_ascii=False, separators=(",", ":"))
         case _:
             return str(value)
 

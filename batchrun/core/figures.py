@@ -1,10 +1,31 @@
-"""How moments, spans and counts are written: the same on every screen, page and export. Money: `core.pricing`."""
+"""How money, moments, spans and counts are written: the same on every screen, page and export."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from batchrun.core.job import Millis
+from batchrun.core.job import Millis, Nanos
+
+DOLLAR = 1_000_000_000
+
+
+def dollars(nanos: Nanos | None) -> str:
+    """For people: `$69.52`; below a dollar two significant digits (`$0.0013`, `$0.03`); `unknown` for None."""
+    if nanos is None:
+        return "unknown"
+    sign, rest = ("-", -nanos) if nanos < 0 else ("", int(nanos))
+    digits = 2 if rest == 0 or rest >= DOLLAR else max(2, 11 - len(str(rest)))
+    unit: int = 10 ** (9 - min(digits, 9))
+    rounded = (rest + unit // 2) // unit * unit
+    whole, part = divmod(rounded, DOLLAR)
+    return f"{sign}${whole:,}.{f'{part:09}'.rstrip('0'):0<2}"
+
+
+def decimal_string(nanos: Nanos) -> str:
+    """For JSON: the exact amount as a plain decimal, `69.52`, `0.0013`, `50`."""
+    sign, rest = ("-", -nanos) if nanos < 0 else ("", int(nanos))
+    whole, part = divmod(rest, DOLLAR)
+    return f"{sign}{whole}.{part:09}".rstrip("0").rstrip(".")
 
 
 def moment(at: Millis) -> str:

@@ -10,12 +10,14 @@ from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from batchrun.core.figures import DOLLAR as DOLLAR
+from batchrun.core.figures import decimal_string as decimal_string
+from batchrun.core.figures import dollars as dollars
 from batchrun.core.job import Nanos
 from batchrun.core.models import undated
 from batchrun.core.outcome import Usage
 from batchrun.core.tokens import Weight
 
-DOLLAR = 1_000_000_000
 _MILLION = 1_000_000
 
 
@@ -175,25 +177,6 @@ class PriceTable:
 
 def _share(millionths: int, percent: int) -> int:
     return -(-millionths * percent // (_MILLION * 10_000))
-
-
-def dollars(nanos: Nanos | None) -> str:
-    """For people: `$69.52`; below a dollar two significant digits (`$0.0013`, `$0.03`); `unknown` for None."""
-    if nanos is None:
-        return "unknown"
-    sign, rest = ("-", -nanos) if nanos < 0 else ("", int(nanos))
-    digits = 2 if rest == 0 or rest >= DOLLAR else max(2, 11 - len(str(rest)))
-    unit: int = 10 ** (9 - min(digits, 9))
-    rounded = (rest + unit // 2) // unit * unit
-    whole, part = divmod(rounded, DOLLAR)
-    return f"{sign}${whole:,}.{f'{part:09}'.rstrip('0'):0<2}"
-
-
-def decimal_string(nanos: Nanos) -> str:
-    """For JSON: the exact amount as a plain decimal, `69.52`, `0.0013`, `50`."""
-    sign, rest = ("-", -nanos) if nanos < 0 else ("", int(nanos))
-    whole, part = divmod(rest, DOLLAR)
-    return f"{sign}{whole}.{part:09}".rstrip("0").rstrip(".")
 
 
 def parse_dollars(text: str) -> Nanos:
