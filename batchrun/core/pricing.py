@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from batchrun.core.figures import DOLLAR as DOLLAR
-from batchrun.core.figures import decimal_string as decimal_string
-from batchrun.core.figures import dollars as dollars
+from batchrun.core.figures import DOLLAR as DOLLAR  # noqa: PLC0414  # also offered here
+from batchrun.core.figures import decimal_string as decimal_string  # noqa: PLC0414  # also offered here
+from batchrun.core.figures import dollars as dollars  # noqa: PLC0414  # also offered here
 from batchrun.core.job import Nanos
 from batchrun.core.models import undated
 from batchrun.core.outcome import Usage
