@@ -20,15 +20,19 @@ class Window:
     """The window of one lane. `size` is a float; at most `int(size)` requests are in flight.
 
     It doubles a round while `slow_start` holds and grows by one a round afterwards; a round is as many answers as the
-    window holds. Only a window that was full grows: an idle one proves nothing. `rested` is the steady time until
-    which it neither shrinks again nor grows, so that the answers of one episode count once.
+    window holds. Only a window that is used grows, for an idle one proves nothing: `peak` is the most that were in
+    flight in this round, because answers that come together find ever fewer. Until the steady time `held` it does not
+    grow, and until `rested` it does not shrink again, so that the answers of one episode count once.
     """
 
     size: float = 4.0
     most: float = 64.0
     least: float = 1.0
     slow_start: bool = True
+    held: float = 0.0
     rested: float = 0.0
+    peak: int = 0
+    answers: int = 0  #: fine ones in this round
 
 
 CUT = {Signal.LIMITED: 0.8, Signal.OVERLOADED: 0.5}
@@ -43,12 +47,24 @@ def step(window: Window, signal: Signal, *, in_flight: int, now: float, cut: boo
     not of the number of connections.
     """
     if signal is Signal.FINE:
-        if now < window.rested or in_flight < int(window.size) or window.size >= window.most:
-            return window
-        grown = window.size + (1.0 if window.slow_start else 1.0 / window.size)
-        return replace(window, size=min(grown, window.most))
-    if signal is Signal.FAILED or (signal is Signal.LIMITED and not cut):
-        return replace(window, slow_start=False, rested=max(window.rested, now + REST))
-    if now < window.rested:
+        return _grown(window, max(window.peak, in_flight), in_flight, now)
+    held = max(window.held, now + REST)
+    if signal is Signal.FAILED or (signal is Signal.LIMITED and not cut) or now < window.rested:
+        return replace(window, slow_start=False, held=held)
+    size = max(window.size * CUT[signal], window.least)
+    return replace(window, size=size, slow_start=False, held=held, rested=now + REST, peak=0, answers=0)
+
+
+def _grown(window: Window, peak: int, in_flight: int, now: float) -> Window:
+    size = window.size
+    if size >= window.most:
         return window
-    return replace(window, size=max(window.size * CUT[signal], window.least), slow_start=False, rested=now + REST)
+    if now >= window.held:
+        if window.slow_start and size < 2 * peak:
+            size = min(size + 1.0, window.most)
+        elif not window.slow_start and peak >= int(size):
+            size = min(size + 1.0 / size, window.most)
+    answers = window.answers + 1
+    if answers >= window.size:
+        peak, answers = in_flight, 0
+    return replace(window, size=size, peak=peak, answers=answers)

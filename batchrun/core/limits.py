@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+
+from batchrun.core.models import undated
 
 
 class Dimension(StrEnum):
@@ -34,11 +36,21 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BatchLimits:
+    """What the Message Batches API grants over all models."""
+
+    calls: int  #: a minute, to all its endpoints together
+    queued: int  #: requests that wait to be processed
+    size: int  #: requests in one batch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LimitTable:
     """The published limits per tier and lane, as dated data.
 
-    `tiers` maps a tier's name ("start", "build", "scale", "1" … "4") to its lanes; the lane "*" is for models that
-    no row names. `pools` maps a model id's prefix to the lane it shares with others.
+    `tiers` maps a tier's name ("start", "build", "scale", "1" … "4", and "auto", the row to start from while nothing
+    has been learned) to its lanes; the lane "*" is for models that no row names. `pools` maps a model id's prefix to
+    the lane it shares with others.
     """
 
     date: str
@@ -46,11 +58,12 @@ class LimitTable:
     tiers: Mapping[str, Mapping[str, Limits]]
     pools: Mapping[str, str]
     obsolete: frozenset[str] = frozenset()  #: tiers that exist no more; used with a warning
+    batches: Mapping[str, BatchLimits] = field(default_factory=dict)  #: by tier
 
     def lane_of(self, model: str) -> str:
-        """The rate-limit pool of *model*: the longest prefix that matches, else the model by itself."""
+        """The rate-limit pool of *model*: the longest prefix that matches, else the model by itself, undated."""
         best = max((prefix for prefix in self.pools if model.startswith(prefix)), key=len, default=None)
-        return model if best is None else self.pools[best]
+        return undated(model) if best is None else self.pools[best]
 
     def limits(self, tier: str, lane: str) -> Limits:
         """What *tier* grants *lane*. Raises KeyError for an unknown tier."""
@@ -59,10 +72,12 @@ class LimitTable:
 
 
 def gate(limit: float) -> tuple[float, float]:
-    """(burst, rate per second) that no 60-second window can take over *limit* a minute.
+    """(burst, rate per second) with which no 60 seconds take over *limit* units a minute.
 
-    In any window of 60 s at most burst + 60 × rate pass; with a burst of one second that is 61 × rate, so the share
-    used in the long run is 60/61 = 98.4 %. A burst is at least one unit, or nothing could ever pass.
+    In any 60 s at most burst + 60 × rate pass: with a burst of one second that is 61 × rate, so in the long run 60/61 =
+    98.4 % of the limit can be used. Below 61 a minute the burst is one whole unit, and the bound holds because units
+    are whole there (requests): at most the whole part of 1 + 60/61 × limit pass. A limit below one counts as one, or
+    nothing could ever pass.
     """
-    burst = max(1.0, limit / 61.0)
-    return burst, max(limit - burst, limit / 120.0) / 60.0
+    least = limit if limit >= 61.0 else max(1.0, float(int(limit)))
+    return max(1.0, least / 61.0), least / 61.0

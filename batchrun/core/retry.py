@@ -10,6 +10,7 @@ from batchrun.core.outcome import (
     Canceled,
     Dropped,
     Expired,
+    Limited,
     Misrouted,
     ModelUnavailable,
     Outcome,
@@ -76,6 +77,7 @@ def decide(
 
     `jitter` is a random number in [0, 1). Waiting for a rate limit and everything that concerns more than this job
     (model, account, surroundings) costs no try; nor does a failing service while nothing else succeeds (*outage*).
+    Only a job that a plain rate limit refuses again and again while it lets others pass fails by that: it is too large.
     """
     nth = tries + 1
     match outcome:
@@ -83,11 +85,11 @@ def decide(
             return Succeed()
         case Refused():
             return Fail("the same request would be refused again")
-        case RateLimited() if limited + 1 >= policy.limited:
+        case RateLimited(kind=Limited.RATE) if limited + 1 >= policy.limited and not outage:
             return Fail(f"{limited + 1} times over the rate limit; it may be larger than a minute's limit")
         case RateLimited(retry_after=after):
-            # Full jitter on top of what the server asked keeps a thousand jobs from coming back in one moment.
-            least = policy.first if after is None else after
+            # Jitter on top of what the server asked keeps a thousand jobs from coming back in one moment.
+            least = policy.backoff(limited + 1, 1.0) if after is None else max(after, 0.0)
             return Wait(least + policy.backoff(1, jitter), counts=False)
         case Overloaded(retry_after=after):
             seconds = max(after or 0.0, policy.backoff(nth, jitter, cap=policy.overload_cap))

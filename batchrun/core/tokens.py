@@ -14,8 +14,8 @@ from typing import Any
 
 BYTES_PER_TOKEN = 2.6
 BYTES_PER_TOKEN_BEFORE_4_7 = 3.4
-"""Models overview, 2026-09: a million tokens hold about 2.5 and 3.4 million characters; the newer tokenizer gives
-about 30 % more tokens for the same text."""
+"""A million tokens hold about 2.5 million characters, of the former tokenizer a third more (models overview, 2026-10);
+JSON adds its escapes."""
 FORMER_TOKENIZER = (
     "claude-3",
     "claude-haiku-4",
@@ -32,9 +32,11 @@ ENVELOPE = 60
 """Bytes of a request that are only JSON around its text."""
 
 IMAGE = 4_784
+IMAGE_BEFORE_4_7 = 1_568
 """Tokens of the largest picture after the API has scaled it down (vision page, 2026-09)."""
-IMAGE_BYTES_PER_TOKEN = 250
-"""Base64 bytes per token of a photograph: a token is about 750 pixels, and a JPEG takes about a quarter byte each."""
+IMAGE_BYTES_PER_TOKEN = 260
+"""Base64 bytes per token of a photograph: a token is a square of 28 pixels, and a JPEG takes about a quarter byte a
+pixel."""
 DOCUMENT_BYTES_PER_TOKEN = 25
 """Base64 bytes per token of a PDF: some 75 KB and 3,000 tokens a page. A guess."""
 REFERENCED = 5_000
@@ -63,9 +65,10 @@ class Weight:
 class _Tally:
     """What a walk through the content found."""
 
-    __slots__ = ("cache_1h", "cached", "extra", "likely", "media", "unbounded")
+    __slots__ = ("cache_1h", "cached", "extra", "largest", "likely", "media", "unbounded")
 
-    def __init__(self) -> None:
+    def __init__(self, largest: int) -> None:
+        self.largest = largest  # tokens of one picture at most
         self.media = 0  # bytes of size that are pictures or documents
         self.likely = 0  # tokens those are likely to cost
         self.extra = 0  # tokens at most beside the bytes that are text
@@ -104,8 +107,8 @@ class _Tally:
         data = source.get("data") if isinstance(source, dict) else None
         length = len(data) if isinstance(data, str) else 0
         self.media += length
-        self.likely += min(IMAGE, max(100, length // IMAGE_BYTES_PER_TOKEN)) if length else IMAGE // 3
-        self.extra += IMAGE
+        self.likely += min(self.largest, max(100, length // IMAGE_BYTES_PER_TOKEN)) if length else self.largest // 2
+        self.extra += self.largest
 
     def document(self, source: object) -> None:
         kind = source.get("type") if isinstance(source, dict) else None
@@ -154,7 +157,8 @@ class _Tally:
 
 def weigh(request: Mapping[str, Any], size: int) -> Weight:
     """What *request* weighs, whose compact UTF-8 JSON has *size* bytes. A malformed request weighs by its size."""
-    tally = _Tally()
+    former = str(request.get("model")).startswith(FORMER_TOKENIZER)
+    tally = _Tally(IMAGE_BEFORE_4_7 if former else IMAGE)
     messages = request.get("messages")
     if isinstance(messages, list):
         for message in messages:
@@ -171,7 +175,7 @@ def weigh(request: Mapping[str, Any], size: int) -> Weight:
     if not _ODD.isdisjoint(request):
         tally.odd(request)
     text = size - tally.media
-    each = BYTES_PER_TOKEN_BEFORE_4_7 if str(request.get("model")).startswith(FORMER_TOKENIZER) else BYTES_PER_TOKEN
+    each = BYTES_PER_TOKEN_BEFORE_4_7 if former else BYTES_PER_TOKEN
     return Weight(
         input=max(1, round((text - ENVELOPE) / each) + tally.likely),
         most=None if tally.unbounded else text + tally.extra,
