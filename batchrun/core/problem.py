@@ -18,8 +18,9 @@ class Problem:
     """One mistake. All of a file are collected and shown together; `code` is what alike ones are folded by.
 
     `message` is lower case, without a full stop, with back-ticks round literals; `hint` says what to write
-    instead. `source` is the line in question as text (shortened round the column), `width` how many characters of it
-    are marked from the column on. Neither ever holds a secret.
+    instead. `source` is the line in question as text (shortened round the column, control characters escaped), `mark`
+    where in that text (from 0) the marked part begins, and `width` how many characters it has. None ever holds a
+    secret.
     """
 
     code: str  #: "BR104": stable, documented, never reused
@@ -28,4 +29,5 @@ class Problem:
     hint: str = ""
     severity: Severity = Severity.ERROR
     source: str = ""
+    mark: int = 0
     width: int = 1
