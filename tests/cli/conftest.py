@@ -1,0 +1,93 @@
+"""Running the program in this process, and in one of its own."""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from batchrun.cli import main
+from batchrun.cli.screen import Screen
+
+VARIABLES = ("NO_COLOR", "FORCE_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "CI", "COLUMNS", "TERM")
+
+
+@pytest.fixture(autouse=True)
+def plain_terminal(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No wish of this machine about colours, and no traces in its home."""
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    for name in ("CONFIG", "STATE", "DATA", "CACHE"):
+        monkeypatch.setenv(f"XDG_{name}_HOME", str(tmp_path / name.lower()))
+
+
+@dataclass(frozen=True)
+class Shown:
+    code: int
+    out: str
+    err: str
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is a person's terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]  # a StringIO has none
+        return "utf-8"
+
+
+class Pipe(io.StringIO):
+    @property
+    def encoding(self) -> str:  # type: ignore[override]  # a StringIO has none
+        return "utf-8"
+
+
+Batchrun = Callable[..., Shown]
+
+
+@pytest.fixture
+def batchrun(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Batchrun:
+    """The program, called in this process in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*args: str) -> Shown:
+        capsys.readouterr()
+        code = main.run(args)
+        out, err = capsys.readouterr()
+        return Shown(code, out, err)
+
+    return call
+
+
+@pytest.fixture
+def process(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """The program in a process of its own; `env` is added to the environment."""
+
+    def call(
+        *args: str, env: Mapping[str, str] | None = None, code: str = "", **more: object
+    ) -> subprocess.CompletedProcess[str]:
+        words: Sequence[str] = ("-c", code) if code else ("-m", "batchrun", *args)
+        options: dict[str, object] = {"cwd": tmp_path, "text": True, "capture_output": True, "timeout": 60} | more
+        return subprocess.run(  # type: ignore[call-overload,no-any-return]  # options differ by test
+            [sys.executable, *words], env={**os.environ, **(env or {})}, check=False, **options
+        )
+
+    return call
+
+
+def screen(
+    *, tty: bool = True, color: str = "never", width: int = 80, out: io.StringIO | None = None, quiet: bool = False
+) -> tuple[Screen, io.StringIO, io.StringIO]:
+    """A screen on two streams in memory, and the streams."""
+    made = out if out is not None else Terminal() if tty else Pipe()
+    err = Terminal() if tty else Pipe()
+    return Screen(color=color, quiet=quiet, environ={"COLUMNS": str(width)}, out=made, err=err), made, err
