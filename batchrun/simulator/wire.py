@@ -1,0 +1,48 @@
+"""What passes a door of the simulator: requests, responses, and the ways in which a connection fails."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One HTTP request. Header names are in lower case; `path` has no query."""
+
+    method: str
+    path: str
+    query: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    headers: Mapping[str, str]
+    body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Response:
+    """One HTTP response. A door calls `ended` exactly once: whether the whole body reached the client.
+
+    An iterated body may raise a `Broken` at any place; the door then breaks the connection there. `length` is the
+    length that the headers promise where it is more than what the body will give.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes | AsyncIterator[bytes]
+    length: int | None = None
+    ended: Callable[[bool], None]
+
+
+class Broken(Exception):
+    """The connection fails; each door turns it into what a client of that door really sees."""
+
+
+class NotReached(Broken):
+    """No connection was made: nothing was sent."""
+
+
+class Dropped(Broken):
+    """The connection was closed without an answer, whatever became of the request."""
+
+
+class Cut(Broken):
+    """The connection was closed in the middle of an answer."""
