@@ -66,11 +66,11 @@ class Bar:
 def block(tally: Tally, width: int, *, utf8: bool = True) -> list[str]:
     """The lines of the block in at most *width* columns."""
     runs = sorted(tally.runs.values(), key=lambda run: (run.total is not None and run.final >= run.total, run.id))
-    wide = min(NAME, max((columns_of(clean(run.name)) for run in runs), default=0))
+    wide = min(NAME, width // 3, max((columns_of(clean(run.name)) for run in runs), default=0))
     lines = [_line(run, tally, wide, width, utf8=utf8) for run in runs[:MOST]]
     if len(runs) > MOST:
         rest = runs[MOST:]
-        lines.append(f"  and {count(len(rest), 'run')} more: {sum(run.final for run in rest):,} done")
+        lines.append(shortened(f"  and {count(len(rest), 'run')} more: {sum(run.final for run in rest):,} done", width))
     lines.append(shortened(f"  {'':<{wide}}   {'   '.join(_facts(tally))}", width))
     return lines
 

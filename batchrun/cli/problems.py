@@ -90,10 +90,10 @@ def _folded(rest: Sequence[Problem]) -> str:
 
 def _source(problem: Problem, style: Style) -> Iterator[str]:
     assert problem.where is not None
-    before, marked = problem.source[: problem.where.column - 1], problem.source[problem.where.column - 1 :]
     number = f"{problem.where.line:>5}"
     yield f"{style(f'{number} |', Tone.DIM)} {clean(problem.source)}"
+    before, marked = problem.source[: problem.mark], problem.source[problem.mark : problem.mark + problem.width]
     if marked:
-        carets = "^" * max(1, columns_of(clean(marked[: problem.width])))
         gutter = style(f"{'':>{len(number)}} |", Tone.DIM)
+        carets = "^" * columns_of(clean(marked))
         yield f"{gutter} {'':>{columns_of(clean(before))}}{style(carets, Tone.BAD)}"

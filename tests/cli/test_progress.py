@@ -1,0 +1,369 @@
+from __future__ import annotations
+
+import io
+import json
+import sys
+from pathlib import Path
+from typing import get_args
+
+import pytest
+from rich.console import Console
+
+from batchrun.cli import telling
+from batchrun.cli.bar import Bar, block, remaining
+from batchrun.cli.call import Flags
+from batchrun.cli.output import columns_of
+from batchrun.cli.progress import JsonLines, LogFile, Plain, Watch, style_of, watch
+from batchrun.cli.tally import Progress, Tally
+from batchrun.core import events
+from batchrun.core.job import JobId, Millis, Nanos, RunId
+from batchrun.core.outcome import Flag, Usage
+from tests.cli.conftest import Pipe, Terminal, screen
+
+RUN = RunId(7)
+CENT = Nanos(10_000_000)
+AT = Millis(1_795_212_600_000)
+NOW = "2026-11-20T22:10:00Z"
+
+
+class Clock:
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def sent(n: int) -> events.JobsSent:
+    return events.JobsSent(at=AT, run=RUN, n=n)
+
+
+def succeeded(key: str = "a", *, cost: Nanos | None = CENT, output: int = 96) -> events.JobSucceeded:
+    return events.JobSucceeded(
+        at=AT,
+        run=RUN,
+        job=JobId(1),
+        key=key,
+        attempt=1,
+        usage=Usage(input=412, output=output),
+        cost=cost,
+        seconds=1.94,
+        flag=None,
+    )
+
+
+def failed(key: str = "a") -> events.JobFailed:
+    return events.JobFailed(
+        at=AT,
+        run=RUN,
+        job=JobId(1),
+        key=key,
+        attempt=1,
+        status=400,
+        error="invalid_request_error",
+        message="text is empty",
+        request_id="req_011",
+    )
+
+
+def waits(key: str = "a") -> events.JobWaits:
+    return events.JobWaits(
+        at=AT, run=RUN, job=JobId(1), key=key, attempt=1, status=529, error="overloaded_error", seconds=8.0, counts=True
+    )
+
+
+PAUSED = events.Paused(
+    at=AT, scope="account", subject="1", reason="credit", message="no credit", until=None, request_id="req_9"
+)
+
+
+def tally(*, total: int = 340, done: int = 0) -> tuple[Tally, Clock]:
+    clock = Clock()
+    made = Tally(clock=clock)
+    made.know([Progress(id=RUN, name="small", total=total, succeeded=done)])
+    return made, clock
+
+
+def test_the_tally_follows_each_job() -> None:
+    counts, _ = tally(total=3)
+    for event in (sent(3), succeeded("a"), failed("b"), waits("c")):
+        counts.hear(event)
+    run = counts.runs[RUN]
+    assert (run.succeeded, run.failed, run.waiting, run.sent, run.cost) == (1, 1, 1, 0, 10_000_000)
+    counts.hear(sent(1))
+    counts.hear(succeeded("c", cost=None))
+    assert (run.succeeded, run.waiting, run.final) == (2, 0, 3)
+    assert run.partly_unknown
+
+
+def test_the_speed_is_that_of_the_last_minute() -> None:
+    counts, clock = tally()
+    counts.hear(sent(120))
+    for _ in range(60):
+        clock.now += 1
+        counts.hear(succeeded(output=100))
+    assert counts.rate() == pytest.approx(1.0)
+    assert counts.output_per_minute() == 6_000
+    assert counts.eta(counts.runs[RUN]) == pytest.approx(280)
+    clock.now += 61
+    assert counts.rate() == 0
+    assert counts.eta(counts.runs[RUN]) is None
+
+
+def test_a_speed_at_the_start_is_not_a_minute_s() -> None:
+    counts, clock = tally()
+    counts.hear(sent(10))
+    clock.now += 2
+    counts.hear(succeeded())
+    assert counts.rate() == pytest.approx(0.5)
+
+
+def test_the_block_shows_bar_numbers_speed_and_money() -> None:
+    counts, clock = tally(done=150)
+    counts.hear(sent(78))
+    for n in range(60):
+        clock.now += 0.5
+        counts.hear(succeeded(str(n)))
+    counts.hear(waits("x"))
+    counts.hear(events.Throttled(at=AT, lane="sonnet", why="rate", seconds=6.0))
+    counts.hear(
+        events.LimitsLearned(at=AT, lane="x", requests=50, input_tokens=None, output_tokens=80_000, source="headers")
+    )
+    assert block(counts, 100) == [
+        "  small   ███████████████████▒▒░░░░░░░░░░░   210/340   61 %   2.0/s   ETA 1:05",
+        "          in flight 17   output 11.5 k of 80.0 k tokens/min   $0.60   1 waiting   resting 6s (rate)",
+    ]
+
+
+@pytest.mark.parametrize("width", [20, 40, 60, 80, 120])
+def test_the_block_never_passes_the_edge(width: int) -> None:
+    counts, clock = tally()
+    counts.know([Progress(id=RunId(n), name=f"nightly-日本-{n}" * 3, total=10_000_000) for n in range(10)])
+    counts.hear(sent(64))
+    clock.now += 5
+    counts.hear(succeeded())
+    lines = block(counts, width)
+    assert max(map(columns_of, lines)) <= width
+    assert lines[6].startswith("  and 4 runs more")
+
+
+def test_an_unknown_cost_is_said_in_the_block() -> None:
+    counts, _ = tally()
+    counts.hear(sent(1))
+    counts.hear(succeeded(cost=None))
+    assert "$0.00 + unknown" in block(counts, 100)[-1]
+
+
+def test_a_time_to_go_reads_like_a_clock() -> None:
+    assert [remaining(s) for s in (38, 61, 3723)] == ["0:38", "1:01", "1:02:03"]
+
+
+def test_plain_lines_have_a_time_and_no_escapes() -> None:
+    counts, _ = tally()
+    shown, out, err = screen(tty=False)
+    plain = Plain(shown, counts, 0, lambda: AT)
+    counts.hear(sent(20))
+    counts.hear(succeeded())
+    plain.look()
+    plain.tick()
+    plain.emit(PAUSED)
+    assert out.getvalue() == ""
+    assert err.getvalue() == (
+        f"{NOW} run=small done=1 sent=19 waiting=0 failed=0 cost=$0.01\n"
+        f"{NOW} account paused: credit: no credit (req_9)\n"
+    )
+
+
+def test_a_plain_line_that_says_nothing_new_is_not_written() -> None:
+    counts, _ = tally()
+    shown, _, err = screen(tty=False)
+    plain = Plain(shown, counts, 0, lambda: AT)
+    for _ in range(3):
+        plain.look()
+        plain.tick()
+    assert err.getvalue().count("\n") == 1
+
+
+def test_json_lines_are_records_with_times_and_money() -> None:
+    counts, _ = tally()
+    shown, _, err = screen(tty=False)
+    lines = JsonLines(shown, counts, 0, lambda: AT)
+    counts.hear(sent(1))
+    counts.hear(failed())
+    lines.emit(failed())
+    lines.close()
+    first, second = (json.loads(line) for line in err.getvalue().splitlines())
+    assert first == {
+        "event": "job_failed",
+        "at": NOW,
+        "run": "r-7",
+        "job": "1",
+        "key": "a",
+        "attempt": 1,
+        "status": 400,
+        "error": "invalid_request_error",
+        "message": "text is empty",
+        "request_id": "req_011",
+    }
+    assert second == {
+        "event": "progress",
+        "at": NOW,
+        "run": "r-7",
+        "name": "small",
+        "total": 340,
+        "succeeded": 0,
+        "failed": 1,
+        "cancelled": 0,
+        "sent": 0,
+        "waiting": 0,
+        "cost": {"amount": "0", "currency": "USD"},
+        "cost_complete": True,
+    }
+
+
+EVENTS: list[events.Event] = [
+    events.PassStarted(at=AT, runs=((RUN, "small"),)),
+    events.Recovered(at=AT, released=2, unknown=1),
+    sent(3),
+    succeeded(),
+    failed(),
+    waits(),
+    events.Throttled(at=AT, lane="sonnet", why="rate", seconds=6.04),
+    events.LimitsLearned(at=AT, lane="sonnet", requests=50, input_tokens=None, output_tokens=8_000, source="headers"),
+    PAUSED,
+    events.Probed(at=AT, scope="account", subject="1", lifted=True),
+    events.Trouble(at=AT, code="disk_full", message="the disk is full"),
+    events.Draining(at=AT, in_flight=18),
+    events.RunDone(at=AT, run=RUN, name="small"),
+    events.PassEnded(at=AT, why=""),
+]
+
+
+def test_every_event_has_words_and_a_record() -> None:
+    assert {type(event) for event in EVENTS} == set(get_args(events.Event))
+    assert [telling.sentence(event) for event in EVENTS] == [
+        "working on small",
+        "taken over from a worker that died: 2 jobs never left, 1 request may have been billed",
+        "3 jobs sent",
+        "a succeeded: 96 tokens in 1.9 s, $0.01",
+        "a failed: 400 invalid_request_error: text is empty (req_011)",
+        "a tries again in 8s: 529 overloaded_error",
+        "sonnet rests 6.0 s (rate)",
+        "limits of sonnet a minute: 50 requests, 8,000 output tokens (from headers)",
+        "account paused: credit: no credit (req_9)",
+        "account goes on: a probe was answered",
+        "the disk is full",
+        "stopping: 18 in flight may finish",
+        "run small is done",
+        "ended: nothing more is due",
+    ]
+    for event in EVENTS:
+        record = json.loads(json.dumps(telling.record(event)))
+        assert (record["event"], record["at"]) == (telling.kind(event), NOW)
+
+
+def test_a_flag_is_part_of_the_words() -> None:
+    cut = events.JobSucceeded(
+        at=AT,
+        run=RUN,
+        job=JobId(1),
+        key="a",
+        attempt=1,
+        usage=Usage(output=9),
+        cost=None,
+        seconds=1,
+        flag=Flag.TRUNCATED,
+    )
+    assert telling.sentence(cut) == "a succeeded, truncated: 9 tokens in 1.0 s"
+    assert telling.record(cut)["flag"] == "truncated"
+
+
+def test_the_log_file_holds_levels_and_outlives_rotation(tmp_path: Path) -> None:
+    path = tmp_path / "batchrun.log"
+    log = LogFile(path, 0)
+    log.emit(failed())
+    path.rename(tmp_path / "batchrun.log.1")
+    log.emit(PAUSED)
+    log.close()
+    (old,) = map(json.loads, (tmp_path / "batchrun.log.1").read_text().splitlines())
+    (new,) = map(json.loads, path.read_text().splitlines())
+    assert (old["ts"], old["level"], old["event"], old["request_id"]) == (NOW, "error", "job_failed", "req_011")
+    assert (new["level"], new["event"]) == ("warning", "paused")
+
+
+def test_the_bar_writes_messages_above_the_block() -> None:
+    counts, _ = tally()
+    shown, _, err = screen(color="never")
+    bar = Bar(shown, counts, 0, console=Console(file=err, force_terminal=True, width=90, color_system=None))
+    counts.hear(sent(18))
+    bar.look()
+    bar.tick()
+    bar.emit(events.Draining(at=AT, in_flight=18))
+    bar.emit(failed("quiet without -v"))
+    bar.close()
+    text = err.getvalue()
+    assert "Stopping: 18 in flight may finish. Press Ctrl-C again to drop them." in text
+    assert "in flight 18" in text
+    assert "quiet without" not in text
+
+
+@pytest.mark.parametrize(
+    ("flags", "tty", "expected"),
+    [
+        (Flags(), True, "bar"),
+        (Flags(), False, "plain"),
+        (Flags(quiet=True), True, "none"),
+        (Flags(progress="json"), True, "json"),
+        (Flags(progress="bar", quiet=True), False, "bar"),
+    ],
+)
+def test_the_rendering_fits_who_looks(flags: Flags, tty: bool, expected: str) -> None:
+    shown, _, _ = screen(tty=tty)
+    assert style_of(flags, shown) == expected
+
+
+class Broken(Pipe):
+    def write(self, text: str) -> int:
+        raise OSError(28, "No space left on device")
+
+
+def test_a_sink_never_raises_and_goes_on_without_a_broken_stream(tmp_path: Path) -> None:
+    shown, _, _ = screen(tty=False)
+    shown.err = Broken()
+    with watch(Flags(log_file=str(tmp_path / "log")), shown, [Progress(id=RUN, name="small")]) as sink:
+        sink.emit(PAUSED)
+        sink.emit(PAUSED)
+    assert (tmp_path / "log").read_text().count("\n") == 2
+    assert sys.stderr is not shown.err
+
+
+def test_a_stopped_terminal_does_not_stop_the_work() -> None:
+    """Whoever writes may block for ever; whoever works only puts aside."""
+    import threading
+
+    free, entered = threading.Event(), threading.Event()
+
+    class Stopped(Terminal):
+        def write(self, text: str) -> int:
+            entered.set()
+            free.wait()
+            return len(text)
+
+    shown, _, _ = screen(tty=False)
+    shown.err = Stopped()
+    counts, _ = tally()
+    sink = Watch(counts, [Plain(shown, counts, 2, lambda: AT)], every=0.001)
+    with sink:
+        sink.emit(PAUSED)
+        assert entered.wait(60)
+        for n in range(1000):
+            sink.emit(succeeded(str(n)))
+        assert counts.runs[RUN].succeeded == 1000
+        free.set()
+
+
+def test_quiet_progress_writes_nothing() -> None:
+    shown, out, err = screen(quiet=True)
+    with watch(Flags(quiet=True), shown) as sink:
+        sink.emit(PAUSED)
+    assert (out.getvalue(), err.getvalue()) == ("", "")
+    assert isinstance(shown.err, io.StringIO)
