@@ -1,0 +1,267 @@
+"""The queue as people look at it: named SQL on the standard library's sqlite3, in short read transactions.
+
+SQLAlchemy alone takes longer to import than a whole `status` may take. Nothing here writes: the connection refuses to.
+Each method is one read transaction that ends before it returns, so that nobody who looks keeps the write-ahead log from
+being checkpointed.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import quote
+
+from batchrun import __version__
+from batchrun.core.job import JobId, RunId
+from batchrun.errors import SchemaError, StoreError, UsageError
+from batchrun.queue.columns import ATTEMPT, EVENT, JOB, PAUSE, RUN, attempt_of, event_of, job_of, pause_of, run_of
+from batchrun.queue.rows import AttemptRow, EventRow, JobRow, Overview, RunSummary
+from batchrun.queue.schema import VERSION
+
+PATIENCE = 5.0
+"""Seconds to wait where another process holds the whole database (it recovers after a crash, or vacuums)."""
+
+SHOWN = 10
+"""A status shows every run that is not done, and so many of the newest that are."""
+
+
+class NoQueue(UsageError):
+    """There is no database yet."""
+
+
+class UnknownRun(UsageError):
+    """No run goes by that name."""
+
+
+_META = "SELECT key, value FROM meta"
+_REVISION = "SELECT version_num FROM alembic_version"
+
+_RUN = f"SELECT {RUN} FROM runs r LEFT JOIN accounts a ON a.id = r.account"
+_RUNS_TO_SHOW = f"""{_RUN}
+WHERE r.id IN (SELECT id FROM runs WHERE state IN ('loading', 'open'))
+   OR r.id IN (SELECT id FROM runs ORDER BY id DESC LIMIT ?)
+ORDER BY r.id DESC
+"""
+_RUNS_ALL = f"{_RUN} ORDER BY r.id DESC"
+_RUN_LAST = f"{_RUN} ORDER BY r.id DESC LIMIT 1"
+_RUN_BY_ID = f"{_RUN} WHERE r.id = ?"
+_RUNS_BY_NAME = f"{_RUN} WHERE r.name = ? ORDER BY r.id DESC"
+_RUNS_BY_PREFIX = f"{_RUN} WHERE substr(r.name, 1, length(?)) = ? ORDER BY r.id DESC LIMIT 20"
+_RUN_NAMES = "SELECT name FROM runs ORDER BY id DESC LIMIT 1000"
+_RUNS_TOTAL = "SELECT COUNT(*) FROM runs"
+_COUNTS = "SELECT state, n FROM run_counts WHERE run = ?"
+_NEXT_DUE = "SELECT MIN(due) FROM jobs WHERE state = 'waiting'"
+_PAUSES = f"SELECT {PAUSE} FROM pauses ORDER BY since, scope, subject"
+
+_JOB_BY_KEY = f"SELECT {JOB} FROM jobs j JOIN runs r ON r.id = j.run WHERE j.run = ? AND j.key = ?"
+_JOBS_BY_KEY = f"""
+SELECT {JOB} FROM runs r CROSS JOIN jobs j ON j.run = r.id WHERE j.key = ? ORDER BY j.run DESC LIMIT 20
+"""
+_JOB_BY_REQUEST_ID = f"""
+SELECT {JOB} FROM attempts a JOIN jobs j ON j.id = a.job JOIN runs r ON r.id = j.run WHERE a.request_id = ?
+"""
+_KEYS_NEAR = "SELECT key FROM jobs WHERE run = ? AND key >= ? ORDER BY key LIMIT 200"
+_KEYS_BEFORE = "SELECT key FROM jobs WHERE run = ? AND key < ? ORDER BY key DESC LIMIT 200"
+
+_ATTEMPTS = f"SELECT {ATTEMPT} FROM attempts a LEFT JOIN batches b ON b.id = a.batch WHERE a.job = ? ORDER BY a.n"
+
+_EVENTS = f"SELECT {EVENT} FROM events WHERE id > ? ORDER BY id LIMIT ?"
+_EVENTS_OF_RUN = f"""
+SELECT {EVENT} FROM events WHERE run = ? AND id > ?
+UNION ALL
+SELECT {EVENT} FROM events WHERE run IS NULL AND id > ?
+ORDER BY id LIMIT ?
+"""
+
+
+class Reading:
+    """A queue in a SQLite file, to look at. Close it, or use it in a `with`.
+
+    Methods raise StoreError if the database cannot be read.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+        self.path = path
+        self._connection = connection
+        with self._moment():
+            self.simulated = self._checked().get("simulated") == "1"
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """Raises NoQueue if there is no such file, SchemaError if it is not a queue of this program's version."""
+        try:
+            if not path.exists():
+                raise NoQueue(f"there is no queue at {path} yet", hint="`batchrun submit FILE` makes one")
+            if path.is_dir():
+                raise UsageError(f"{path} is a folder, not a database", hint="--db names the database file")
+            # Read and write, so that the last one to close tidies up behind a crash; query_only forbids the rest.
+            connection = sqlite3.connect(
+                f"file:{quote(str(path.absolute()))}?mode=rw", uri=True, timeout=PATIENCE, isolation_level=None
+            )
+        except (OSError, sqlite3.Error) as error:
+            raise _unreadable(path, error) from error
+        try:
+            return cls(connection, path)
+        except BaseException:
+            connection.close()
+            raise
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # -- runs ---------------------------------------------------------------------------------------------------------
+
+    def overview(self, *, every: bool = False) -> Overview:
+        """Runs from the newest on: all that are not done and the newest others, or *every* one; and all pauses."""
+        with self._moment():
+            found = self.rows(_RUNS_ALL) if every else self.rows(_RUNS_TO_SHOW, SHOWN)
+            return Overview(
+                simulated=self.simulated,
+                runs=tuple(self._run(row) for row in found),
+                pauses=tuple(pause_of(row) for row in self.rows(_PAUSES)),
+                next_due=self.rows(_NEXT_DUE)[0][0],
+                older=self.rows(_RUNS_TOTAL)[0][0] - len(found),
+            )
+
+    def run(self, ref: str) -> RunSummary:
+        """The run that *ref* names: `last`, an id like r-12, a name, or the unique beginning of one.
+
+        Raises UnknownRun.
+        """
+        with self._moment():
+            found = self._runs_named(ref)
+            if len(found) == 1:
+                return self._run(found[0])
+            if found:
+                known = ", ".join(f"{row[1]} (r-{row[0]})" for row in found)
+                raise UnknownRun(f"`{ref}` fits more than one run: {known}", hint="name one by its id")
+            names = [name for (name,) in self.rows(_RUN_NAMES)]
+        if not names:
+            raise UnknownRun("there is no run yet", hint="`batchrun submit FILE` makes one")
+        raise UnknownRun(f"no run `{ref}`{_near(ref, names)}", hint="`batchrun status --all` lists them")
+
+    def _runs_named(self, ref: str) -> list[Any]:
+        if ref == "last":
+            return self.rows(_RUN_LAST)
+        number = ref.removeprefix("r-")
+        by_id = self.rows(_RUN_BY_ID, int(number)) if ref != number and _is_id(number) else []
+        return by_id or self.rows(_RUNS_BY_NAME, ref) or (self.rows(_RUNS_BY_PREFIX, ref, ref) if ref else [])
+
+    def _run(self, row: Any) -> RunSummary:
+        return run_of(row, self.rows(_COUNTS, row[0]))
+
+    # -- jobs ---------------------------------------------------------------------------------------------------------
+
+    def jobs_named(self, ref: str, run: RunId | None = None) -> list[JobRow]:
+        """Jobs with the key *ref*, of one run or of all (the newest run first), or the one of a request id."""
+        if run is not None:
+            found = self.rows(_JOB_BY_KEY, run, ref)
+        else:
+            found = self.rows(_JOBS_BY_KEY, ref) or self.rows(_JOB_BY_REQUEST_ID, ref)
+        return [job_of(row) for row in found]
+
+    def keys_like(self, key: str, run: RunId) -> list[str]:
+        """Keys of *run* that somebody who typed *key* may have meant, the likeliest first."""
+        from difflib import get_close_matches  # noqa: PLC0415  # only after a mistake
+
+        with self._moment():
+            near = self.rows(_KEYS_NEAR, run, key[:3]) + self.rows(_KEYS_NEAR, run, key)
+            near += self.rows(_KEYS_BEFORE, run, key)
+        known = list(dict.fromkeys(name for (name,) in near))
+        longer = [name for name in known if name.startswith(key)]
+        return list(dict.fromkeys([*longer, *get_close_matches(key, known, n=3, cutoff=0.6)]))[:3]
+
+    def attempts(self, job: JobId) -> list[AttemptRow]:
+        return [one for row in self.rows(_ATTEMPTS, job) if (one := attempt_of(row)) is not None]
+
+    # -- events -------------------------------------------------------------------------------------------------------
+
+    def events(self, run: RunId | None = None, *, page: int = 500) -> Iterator[EventRow]:
+        """What happened, from the first on: all of it, or what concerns *run* and what concerns every run."""
+        after = 0
+        while True:
+            found = (
+                self.rows(_EVENTS, after, page) if run is None else self.rows(_EVENTS_OF_RUN, run, after, after, page)
+            )
+            for row in found:
+                yield event_of(row)
+            if len(found) < page:
+                return
+            after = found[-1][0]
+
+    # -- the database -------------------------------------------------------------------------------------------------
+
+    def rows(self, sql: str, *values: object) -> list[Any]:
+        """All rows of one query at once: a cursor that is left half read would hold its snapshot."""
+        try:
+            return self._connection.execute(sql, values).fetchall()
+        except sqlite3.Error as error:
+            raise _unreadable(self.path, error) from error
+
+    def watched(self, every: int, step: Callable[[], None]) -> None:
+        """Call *step* after each *every* steps of SQLite's machine: how the work of a query is measured."""
+        self._connection.set_progress_handler(step, every)
+
+    @contextmanager
+    def _moment(self) -> Iterator[None]:
+        """Several queries that see the same moment."""
+        self.rows("BEGIN")
+        try:
+            yield
+        finally:
+            self.rows("ROLLBACK")
+
+    def _checked(self) -> dict[str, str]:
+        self.rows("PRAGMA query_only = ON")
+        tables = {name for (name,) in self.rows("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        if not tables:
+            raise NoQueue(f"there is no queue in {self.path} yet", hint="`batchrun submit FILE` makes one")
+        if not {"meta", "alembic_version"} <= tables:
+            raise SchemaError(f"{self.path} is a database of another program", hint="--db names another file")
+        found = self.rows(_REVISION)[0][0]
+        if found > VERSION:
+            raise SchemaError(
+                f"database {self.path} has schema {found}, this batchrun {__version__} knows {VERSION}",
+                hint="upgrade with `pip install -U batchrun`; older versions never write to newer databases",
+            )
+        if found < VERSION:
+            raise SchemaError(
+                f"database {self.path} has schema {found}, this batchrun {__version__} needs {VERSION}",
+                hint="the next `batchrun run` or `batchrun submit` brings it up to date",
+            )
+        return dict(self.rows(_META))
+
+
+def _unreadable(path: Path, error: Exception) -> StoreError | SchemaError:
+    name = getattr(error, "sqlite_errorname", "") or ""
+    if name.startswith("SQLITE_NOTADB"):
+        return SchemaError(f"{path} is no database", hint="--db names the database file")
+    if name.startswith(("SQLITE_BUSY", "SQLITE_PROTOCOL")):
+        return StoreError(f"{path}: another process has the database locked", hint="try again")
+    if name.startswith("SQLITE_CORRUPT"):
+        return StoreError(
+            f"{path}: the database is damaged", hint="keep a copy of it with its -wal file, then restore a backup"
+        )
+    if name.startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_PERM")) or isinstance(error, OSError):
+        return StoreError(f"{path}: the database cannot be opened", hint="check the rights of the file and its folder")
+    return StoreError(f"{path}: {error}")
+
+
+def _is_id(number: str) -> bool:
+    return number.isascii() and number.isdecimal() and len(number) < 19
+
+
+def _near(word: str, known: list[str]) -> str:
+    from difflib import get_close_matches  # noqa: PLC0415  # only after a mistake
+
+    near = get_close_matches(word, known, n=1, cutoff=0.6)
+    return f"; did you mean `{near[0]}`?" if near else ""
