@@ -1,0 +1,27 @@
+"""Which database: the one named, else the nearest `batchrun.db`, else a new one in the working folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from batchrun.settings.files import is_file
+
+NAME = "batchrun.db"
+SIMULATED = "batchrun-simulated.db"
+
+
+def database(named: str | None, folder: Path, *, simulate: bool) -> str:
+    """The path or URL of the database; simulated runs have one of their own."""
+    if named is not None:
+        return _plain(named, folder)
+    name = SIMULATED if simulate else NAME
+    for place in (folder, *folder.parents):
+        if is_file(place / name):
+            return str(place / name)
+    return str(folder / name)
+
+
+def _plain(named: str, folder: Path) -> str:
+    """A URL that only names a file of SQLite as that file's path."""
+    path = named.removeprefix("sqlite:///")
+    return named if path in {"", named} or "?" in path else str(folder / path)

@@ -1,0 +1,283 @@
+"""Which value wins: flag, environment, nearest project file, user's file, system's file, default, in this order."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+from batchrun.core.claim import OnCrash
+from batchrun.core.job import Nanos
+from batchrun.core.secrets import redacted
+from batchrun.core.suggest import did_you_mean
+from batchrun.errors import UsageError
+from batchrun.settings import dotenv, files
+from batchrun.settings.address import doubts
+from batchrun.settings.credential import Credential, Variable, find
+from batchrun.settings.database import database
+from batchrun.settings.files import SYSTEM_FILE, SettingsFile
+from batchrun.settings.options import CREDENTIALS, OPTIONS, OTHER_VARIABLES, PREFIX, TABLES, Option
+from batchrun.settings.rows import Rows, check, merged
+from batchrun.settings.tables import Tables, tables
+
+Found = TypeVar("Found")
+
+DEFAULT = "default"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What holds for one call. Times are in seconds, money in nano-dollars, paths absolute. Holds no readable key."""
+
+    db: str  #: a path, or the URL of a database server
+    mode: str
+    tier: str
+    concurrency: int
+    max_cost: Nanos | None
+    tries: int
+    on_crash: OnCrash
+    grace: float
+    api_version: str | None
+    base_url: str
+    account: str
+    api_key_file: str | None
+    api_key_command: str | None
+    env_file: str | None
+    stream_above: int
+    connect_timeout: float
+    read_timeout: float
+    total_timeout: float
+    confirm_likely: Nanos
+    confirm_most: Nanos
+    color: str
+    progress: str
+    log_file: str | None
+    log_content: bool
+    simulate: bool = False
+    rows: Mapping[str, Rows] = field(default_factory=dict)  #: what files change in the dated tables
+    files: tuple[str, ...] = ()  #: the settings files that were read, the nearest first
+    warnings: tuple[str, ...] = ()
+    origins: Mapping[str, str] = field(default_factory=dict, repr=False)
+    variables: Mapping[str, Variable] = field(default_factory=dict, repr=False)
+
+    def origin_of(self, name: str) -> str:
+        """Where the value came from: `--tier`, `BATCHRUN_TIER`, `./batchrun.toml:3`, `default`."""
+        return self.origins[name]
+
+    def shown(self, name: str) -> str:
+        """The value as a screen shows it, without passwords."""
+        return OPTIONS[name].show(getattr(self, name))
+
+    def credential(self, environ: Mapping[str, str] | None = None) -> Credential:
+        """The key to use; *environ* is what `api_key_command` runs in. Raises KeyRefused if there is none of use."""
+        return find(
+            self.variables,
+            file=(self.api_key_file, self.origins.get("api_key_file", "")),
+            command=(self.api_key_command, self.origins.get("api_key_command", "")),
+            environ=os.environ if environ is None else environ,
+        )
+
+    def tables(self) -> Tables:
+        """The dated tables with what the settings change in them. Raises UsageError for a row that makes no sense."""
+        return tables(self.tier, self.rows)
+
+
+def load(
+    flags: Mapping[str, object] | None = None,
+    *,
+    environ: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+    config_file: str | None = None,
+    no_config: bool = False,
+    simulate: bool = False,
+    system_file: Path = SYSTEM_FILE,
+) -> Settings:
+    """The settings for a call in *folder* with *flags* (by option; None where one was not given).
+
+    Raises UsageError that names all problems at once, each with its place.
+    """
+    environ = os.environ if environ is None else environ
+    folder = Path.cwd() if folder is None else folder
+    given = {name: value for name, value in (flags or {}).items() if value is not None}
+    assert given.keys() <= OPTIONS.keys(), given.keys() - OPTIONS.keys()
+    problems = _Problems()
+    found = [] if no_config else _files(environ, folder, config_file, system_file, problems)
+    sources = _Sources(given, environ, found, folder)
+    values: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+    warnings: list[str] = []
+
+    sources.settle(OPTIONS["env_file"], values, origins, problems)
+    if values["env_file"] is not None:
+        path = Path(values["env_file"])
+        for found_there in problems.gather(partial(dotenv.read, path, files.shown(path, folder))):
+            sources.dotenv.update(found_there)
+    for option in OPTIONS.values():
+        sources.settle(option, values, origins, problems)
+    rows = _rows(found, problems)
+    for one in found:
+        _unknown(one, problems)
+    problems.raise_all()
+
+    explicit = origins["db"] == OPTIONS["db"].flag or not simulate  # a simulated run keeps off the real database
+    values["db"] = database(values["db"] if explicit else None, folder, simulate=simulate)
+    url, where = sources.first(OPTIONS["base_url"])
+    warnings += [f"{where.origin}: {doubt}" for doubt in doubts(str(url))] if where is not None else []
+    warnings += _unknown_variables([*environ, *sources.dotenv])
+    return Settings(
+        **values,
+        simulate=simulate,
+        rows=rows,
+        files=tuple(one.shown for one in found),
+        warnings=tuple(warnings),
+        origins=origins,
+        variables=sources.variables(CREDENTIALS),
+    )
+
+
+def _files(
+    environ: Mapping[str, str], folder: Path, named: str | None, system: Path, problems: _Problems
+) -> list[SettingsFile]:
+    """The settings files that count, the nearest first."""
+    if named is not None:
+        path = folder / files.expanded(named)
+        table: files.Key = ("tool", "batchrun") if path.name == "pyproject.toml" else ()
+        return problems.gather(partial(files.read, path, folder, table=table))
+    found: list[SettingsFile] = []
+    project = files.project_file(folder)
+    if project is not None:
+        path, table = project
+        found += problems.gather(partial(files.read, path, folder, table=table, found=True))
+    for path in (files.user_file(environ), system):
+        if files.is_file(path):
+            found += problems.gather(partial(files.read, path, folder))
+    return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Where:
+    origin: str
+    folder: Path  # that relative paths start from
+    foreign: bool = False
+
+
+class _Sources:
+    """All places a value may come from."""
+
+    def __init__(
+        self, flags: Mapping[str, object], environ: Mapping[str, str], found: list[SettingsFile], folder: Path
+    ) -> None:
+        self.flags = flags
+        self.environ = environ
+        self.dotenv: dict[str, tuple[str, str]] = {}
+        self.files = found
+        self.folder = folder
+
+    def first(self, option: Option) -> tuple[object, _Where | None]:
+        """The value of *option* that wins, as it was written, and where; (None, None) if it stands nowhere."""
+        return next(self._all(option), (None, None))
+
+    def _all(self, option: Option) -> Iterator[tuple[object, _Where]]:
+        if option.name in self.flags:
+            yield self.flags[option.name], _Where(origin=option.flag, folder=self.folder)
+        for variable in self.variables(option.variables).values():
+            yield variable.value, _Where(origin=variable.origin, folder=self.folder)
+        for one in self.files:
+            if option.name in one.values:
+                yield (
+                    one.values[option.name],
+                    _Where(origin=one.place((option.name,)), folder=one.path.parent, foreign=one.foreign),
+                )
+
+    def variables(self, names: tuple[str, ...]) -> dict[str, Variable]:
+        """Those of *names* that are set and not empty: an empty variable counts as unset, as it does for the SDK."""
+        found = {}
+        for name in names:
+            if self.environ.get(name):
+                found[name] = Variable(value=self.environ[name], origin=name)
+            elif self.dotenv.get(name, ("",))[0]:
+                value, place = self.dotenv[name]
+                found[name] = Variable(value=value, origin=f"{name} ({place})")
+        return found
+
+    def settle(self, option: Option, values: dict[str, Any], origins: dict[str, str], problems: _Problems) -> None:
+        """Read the winning value of *option* into *values*."""
+        values[option.name], origins[option.name] = option.default, DEFAULT
+        raw, where = self.first(option)
+        if where is None:
+            return
+        origins[option.name] = where.origin
+        if where.foreign and option.trusted:
+            problems.add(f"{where.origin}: `{option.name}` is not taken from a file that belongs to another user")
+            return
+        try:
+            value = option.read(raw)
+        except ValueError as error:
+            instead = "" if option.trusted else f", not `{redacted(str(raw))[:60]}`"
+            problems.add(f"{where.origin}: `{option.name}` {error}{instead}")
+            return
+        if option.path and "://" not in value:
+            value = os.path.normpath(where.folder / files.expanded(value))
+        values[option.name] = value
+
+
+class _Problems:
+    """Collected, so that all are told at once."""
+
+    def __init__(self) -> None:
+        self._messages: list[str] = []
+        self._hint = ""
+
+    def add(self, message: str) -> None:
+        if message not in self._messages:
+            self._messages.append(message)
+
+    def gather(self, action: Callable[[], Found]) -> list[Found]:
+        """What *action* gives, or nothing and one problem more."""
+        try:
+            return [action()]
+        except UsageError as error:
+            self.add(error.message)
+            self._hint = error.hint
+            return []
+
+    def raise_all(self) -> None:
+        if not self._messages:
+            return
+        count = len(self._messages)
+        end = "" if count == 1 else f"\n{count} problems in the settings; nothing was done"
+        raise UsageError("\n".join(self._messages) + end, hint=self._hint)
+
+
+def _rows(found: list[SettingsFile], problems: _Problems) -> dict[str, Rows]:
+    """The rows of all files by table, a nearer file's over a farther one's."""
+    tables_: dict[str, Rows] = {}
+    for name in TABLES:
+        rows: Rows = {}
+        for one in reversed(found):
+            if name in one.values:
+                for key, message in check(name, one.values[name]):
+                    problems.add(f"{one.place((name, *key))}: {message}")
+                rows = merged(rows, one.values[name])
+        if rows:
+            tables_[name] = rows
+    return tables_
+
+
+def _unknown(one: SettingsFile, problems: _Problems) -> None:
+    known = [*OPTIONS, *TABLES]
+    for key in one.values:
+        if key not in known:
+            problems.add(f"{one.place((key,))}: unknown setting `{key}`{did_you_mean(key, known)}")
+
+
+def _unknown_variables(names: list[str]) -> list[str]:
+    known = [*(option.variable for option in OPTIONS.values()), *OTHER_VARIABLES]
+    return [
+        f"unknown variable {name}{did_you_mean(name, known)}"
+        for name in sorted(set(names))
+        if name.startswith(PREFIX) and name not in known
+    ]

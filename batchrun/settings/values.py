@@ -1,0 +1,100 @@
+"""How one value is read, from a flag, a variable or a settings file alike, and how it is shown again.
+
+A reader takes text, or a TOML value, and raises ValueError with the end of a sentence: "must be …".
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from batchrun.core.pricing import parse_dollars
+
+Read = Callable[[object], Any]
+
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_SPAN = re.compile(r"(\d+(?:\.\d+)?)([smhd])")
+
+
+def text(raw: object) -> str:
+    if not isinstance(raw, str):
+        raise ValueError("must be text")  # noqa: TRY004  # every bad value alike
+    if "\0" in raw:
+        raise ValueError("must not contain a NUL character")
+    return raw
+
+
+def path(raw: object) -> str:
+    if not text(raw):
+        raise ValueError("must not be empty")
+    return text(raw)
+
+
+def boolean(raw: object) -> bool:
+    if isinstance(raw, bool):
+        return raw
+    found = {"1": True, "true": True, "0": False, "false": False}.get(raw) if isinstance(raw, str) else None
+    if found is None:
+        raise ValueError("must be 1, 0, true or false")
+    return found
+
+
+def integer(least: int, most: int) -> Read:
+    def read(raw: object) -> int:
+        if isinstance(raw, str) and re.fullmatch(r"\d{1,12}", raw.strip().replace("_", "").replace(",", "")):
+            raw = int(raw.strip().replace("_", "").replace(",", ""))
+        if not isinstance(raw, int) or isinstance(raw, bool) or not least <= raw <= most:
+            raise ValueError(f"must be a whole number from {least:,} to {most:,}")
+        return raw
+
+    return read
+
+
+def choice(*allowed: str) -> Read:
+    def read(raw: object) -> str:
+        word = str(raw) if isinstance(raw, str | int) and not isinstance(raw, bool) else ""
+        if word not in allowed:
+            raise ValueError(f"must be one of {', '.join(allowed)}")
+        return word
+
+    return read
+
+
+def amount(raw: object) -> int:
+    """Dollars as nano-dollars."""
+    if isinstance(raw, bool) or raw is None:
+        raise ValueError("must be an amount of dollars, such as 50 or 0.25")
+    try:
+        return parse_dollars(str(raw))
+    except ValueError:
+        raise ValueError("must be an amount of dollars, such as 50 or 0.25") from None
+
+
+def duration(raw: object) -> float:
+    """Seconds: `90`, `90s`, `5m`, `1h30m`, `2d`."""
+    words = str(raw).strip() if not isinstance(raw, bool) else ""
+    if re.fullmatch(r"\d+(\.\d+)?", words):
+        return float(words)
+    parts = _SPAN.findall(words)
+    if not parts or "".join(number + unit for number, unit in parts) != words:
+        raise ValueError("must be a time, such as 90, 90s, 5m or 1h30m")
+    return sum(float(number) * _UNITS[unit] for number, unit in parts)
+
+
+def span(least: float, most: float) -> Read:
+    """A duration within bounds, in seconds."""
+
+    def read(raw: object) -> float:
+        seconds = duration(raw)
+        if not least <= seconds <= most:
+            raise ValueError(f"must be from {least:g} to {most:g} seconds")
+        return seconds
+
+    return read
+
+
+def api_version(raw: object) -> str:
+    if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", str(raw)):
+        raise ValueError("must be a version of the API, such as 2023-06-01")
+    return str(raw)
