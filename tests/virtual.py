@@ -24,6 +24,9 @@ from batchrun.core.job import Millis
 EPOCH = Millis(1_795_132_800_000)
 """2026-11-20 00:00:00 UTC: the wall clock's time when a virtual loop is new."""
 
+TICK = 1e-7
+"""Seconds that each round of the loop takes: a limiter that waits for a rounding error must not wait for ever."""
+
 T = TypeVar("T")
 
 
@@ -46,6 +49,8 @@ class _JumpingSelector(selectors.SelectSelector):
         ready = super().select(0)
         if not ready and (timeout is None or timeout > 0):
             self.waited(timeout)
+        else:
+            self.waited(TICK)
         return ready
 
 
