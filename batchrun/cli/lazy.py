@@ -9,7 +9,7 @@ from typing import cast
 
 import click
 
-from batchrun.cli.suggest import did_you_mean
+from batchrun.core.suggest import did_you_mean
 
 
 @dataclass(frozen=True, slots=True)

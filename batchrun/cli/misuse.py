@@ -6,7 +6,7 @@ import re
 
 import click
 
-from batchrun.cli.suggest import did_you_mean
+from batchrun.core.suggest import did_you_mean
 from batchrun.errors import UsageError
 
 

@@ -96,7 +96,7 @@ def chosen_fields(asked: str | None, known: Sequence[str], default: Sequence[str
     fields = tuple(field.strip() for field in asked.split(",") if field.strip())
     for field in fields:
         if field not in known and field.partition(".")[0] not in known:
-            from batchrun.cli.suggest import did_you_mean
+            from batchrun.core.suggest import did_you_mean
 
             raise UsageError(f"no such field `{field}`{did_you_mean(field, known)}", hint=f"fields: {', '.join(known)}")
     if not fields:

@@ -11,11 +11,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from enum import StrEnum
 from functools import lru_cache
 
 from batchrun.core.states import OUT, State
+from batchrun.core.suggest import did_you_mean
 from batchrun.errors import UsageError
 
 
@@ -114,21 +114,16 @@ def _term(word: str) -> Term:
         raise UsageError(f"`{word}` names no value", hint=_HINT)
     term = Term(Field(name), value, negated)
     if term.field is Field.STATE and not _states(value):
-        raise UsageError(f"no such state `{value}`{_near(value, _WORDS)}", hint=f"states: {', '.join(_WORDS)}")
+        raise UsageError(f"no such state `{value}`{did_you_mean(value, _WORDS)}", hint=f"states: {', '.join(_WORDS)}")
     return term
 
 
 def _unknown(word: str, name: str, colon: str) -> str:
     if colon:
-        return f"no such field `{name}`{_near(name, set(Field))}"
+        return f"no such field `{name}`{did_you_mean(name, Field)}"
     if word in _WORDS:
         return f"`{word}` has no field; did you mean `state:{word}`?"
     return f"`{word}` has no field; did you mean `id:{word}`?"
-
-
-def _near(word: str, known: Mapping[str, object] | set[Field]) -> str:
-    near = get_close_matches(word, [str(one) for one in known], n=1, cutoff=0.6)
-    return f"; did you mean `{near[0]}`?" if near else ""
 
 
 def _unquoted(raw: str) -> str:

@@ -7,7 +7,7 @@ import click
 from batchrun.cli import options
 from batchrun.cli.call import Call
 from batchrun.cli.lazy import COMMANDS, load
-from batchrun.cli.suggest import did_you_mean
+from batchrun.core.suggest import did_you_mean
 from batchrun.errors import Exit, UsageError
 
 EXIT_CODES = {
