@@ -16,6 +16,7 @@ from urllib.parse import quote
 
 from batchrun import __version__
 from batchrun.core.job import JobId, RunId
+from batchrun.core.suggest import did_you_mean
 from batchrun.errors import SchemaError, StoreError, UsageError
 from batchrun.queue.columns import ATTEMPT, EVENT, JOB, PAUSE, RUN, attempt_of, event_of, job_of, pause_of, run_of
 from batchrun.queue.rows import AttemptRow, EventRow, JobRow, Overview, RunSummary
@@ -147,7 +148,7 @@ class Reading:
             names = [name for (name,) in self.rows(_RUN_NAMES)]
         if not names:
             raise UnknownRun("there is no run yet", hint="`batchrun submit FILE` makes one")
-        raise UnknownRun(f"no run `{ref}`{_near(ref, names)}", hint="`batchrun status --all` lists them")
+        raise UnknownRun(f"no run `{ref}`{did_you_mean(ref, names)}", hint="`batchrun status --all` lists them")
 
     def _runs_named(self, ref: str) -> list[Any]:
         if ref == "last":
@@ -258,10 +259,3 @@ def _unreadable(path: Path, error: Exception) -> StoreError | SchemaError:
 
 def _is_id(number: str) -> bool:
     return number.isascii() and number.isdecimal() and len(number) < 19
-
-
-def _near(word: str, known: list[str]) -> str:
-    from difflib import get_close_matches  # noqa: PLC0415  # only after a mistake
-
-    near = get_close_matches(word, known, n=1, cutoff=0.6)
-    return f"; did you mean `{near[0]}`?" if near else ""

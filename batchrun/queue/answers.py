@@ -1,0 +1,134 @@
+"""Jobs with their answers, in the order of the file: by pages of a key, never with one long read.
+
+Each page is a transaction of its own. A job that changes between two pages is shown as it is when its page is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from batchrun.core.job import JobId, Millis, RunId
+from batchrun.core.select import Selection
+from batchrun.core.states import State
+from batchrun.queue.columns import ATTEMPT, ATTEMPT_WIDTH, JOB, JOB_WIDTH, attempt_of, job_of
+from batchrun.queue.criteria import criteria
+from batchrun.queue.reading import Reading
+from batchrun.queue.rows import Answered, ResultRow
+
+FIRST_WINDOW = 200
+LAST_WINDOW = 5_000
+"""Jobs that one narrow query looks over: few at first, so that the first answers come at once."""
+
+PAGE = 100
+"""Jobs whose answers are in memory at a time."""
+
+_BEGINNING = -(2**63)
+_END = 2**63 - 1
+
+_WINDOW = "SELECT MAX(seq) FROM (SELECT seq FROM jobs WHERE run = ? AND seq > ? ORDER BY seq LIMIT ?)"
+_ANSWERED = "EXISTS (SELECT 1 FROM results w WHERE w.job = j.id AND w.winning = 1)"
+
+
+def _matching(condition: str) -> str:
+    return f"SELECT j.id FROM jobs j WHERE j.run = ? AND j.seq > ? AND j.seq <= ? AND {condition} ORDER BY j.seq"
+
+
+def _count(condition: str) -> str:
+    return f"SELECT COUNT(*) FROM jobs j WHERE j.run = ? AND j.seq > ? AND j.seq <= ? AND {condition}"
+
+
+def _whole(n: int) -> str:
+    return f"""
+SELECT {JOB}, {ATTEMPT}, s.body, s.stop_reason, s.received, q.metadata
+FROM jobs j
+JOIN runs r ON r.id = j.run
+LEFT JOIN results s ON s.job = j.id AND s.winning = 1
+LEFT JOIN attempts a ON a.job = j.id AND a.n = COALESCE(s.attempt, j.attempt)
+LEFT JOIN batches b ON b.id = a.batch
+LEFT JOIN requests q ON q.job = j.id
+WHERE j.id IN ({", ".join("?" * n)})
+ORDER BY j.run, j.seq
+"""
+
+
+def answers(
+    reading: Reading,
+    run: RunId,
+    *,
+    selection: Selection | None = None,
+    states: Sequence[State] | None = None,
+    answered: bool = False,
+    limit: int | None = None,
+) -> Iterator[ResultRow]:
+    """The jobs of *run* in the order of its file: those of *selection*, in *states*, with an answer if *answered*."""
+    left = limit
+    for found in _windows(reading, run, _matching, selection, states, answered=answered):
+        for at in range(0, len(found), PAGE):
+            page = [id_ for (id_,) in found[at : at + PAGE]]
+            if left is not None:
+                page = page[:left]
+                left -= len(page)
+            if page:
+                yield from (_result(row) for row in reading.rows(_whole(len(page)), *page))
+        if left == 0:
+            return
+
+
+def answer_of(reading: Reading, job: JobId) -> ResultRow | None:
+    """One job with its answer; None if it is gone."""
+    found = reading.rows(_whole(1), job)
+    return _result(found[0]) if found else None
+
+
+def matching(
+    reading: Reading,
+    run: RunId,
+    *,
+    selection: Selection | None = None,
+    states: Sequence[State] | None = None,
+    answered: bool = False,
+) -> int:
+    """How many jobs `answers` would give."""
+    counts = _windows(reading, run, _count, selection, states, answered=answered)
+    return sum(row[0] for found in counts for row in found)
+
+
+def _windows(
+    reading: Reading,
+    run: RunId,
+    query: Any,
+    selection: Selection | None,
+    states: Sequence[State] | None,
+    *,
+    answered: bool,
+) -> Iterator[list[Any]]:
+    """What *query* finds in one stretch of the file after the other; each is a short read, however little it finds."""
+    wanted = criteria(selection)
+    parts, values = [wanted.sql], list(wanted.values)
+    if states is not None:
+        parts.append(f"j.state IN ({', '.join('?' * len(states))})")
+        values += [state.value for state in states]
+    if answered:
+        parts.append(_ANSWERED)
+    sql = query(" AND ".join(parts))
+    if wanted.few:
+        yield reading.rows(sql, run, _BEGINNING, _END, *values)
+        return
+    low, size = _BEGINNING, FIRST_WINDOW
+    while (high := reading.rows(_WINDOW, run, low, size)[0][0]) is not None:
+        yield reading.rows(sql, run, low, high, *values)
+        low, size = high, min(2 * size, LAST_WINDOW)
+
+
+def _result(row: Sequence[Any]) -> ResultRow:
+    body, stop_reason, received, metadata = row[JOB_WIDTH + ATTEMPT_WIDTH :]
+    answered = None
+    if body is not None:
+        answered = Answered(body=body, stop_reason=stop_reason, received=Millis(received))
+    return ResultRow(
+        job=job_of(row[:JOB_WIDTH]),
+        attempt=attempt_of(row[JOB_WIDTH : JOB_WIDTH + ATTEMPT_WIDTH]),
+        answer=answered,
+        metadata=metadata,
+    )
