@@ -28,6 +28,22 @@ def decimal_string(nanos: Nanos) -> str:
     return f"{sign}{whole}.{part:09}".rstrip("0").rstrip(".")
 
 
+def parse_dollars(text: str) -> Nanos:
+    """The amount that *text* names: `50`, `0.25`, `$1,000`. Raises ValueError if it names none, or a negative one."""
+    from decimal import Decimal, InvalidOperation  # noqa: PLC0415  # only who reads an amount pays for it
+
+    try:
+        amount = Decimal(text.strip().removeprefix("$").replace(",", ""))
+    except InvalidOperation:
+        raise ValueError(f"not an amount of dollars: {text!r}") from None
+    if not amount.is_finite() or amount < 0:
+        raise ValueError(f"not an amount of dollars: {text!r}")
+    nanos = amount * DOLLAR
+    if nanos != nanos.to_integral_value():
+        raise ValueError(f"finer than a billionth of a dollar: {text!r}")
+    return Nanos(int(nanos))
+
+
 def moment(at: Millis) -> str:
     """RFC 3339 in UTC, to the second: "2026-11-20T22:10:00Z"."""
     return f"{datetime.fromtimestamp(at // 1000, UTC):%Y-%m-%dT%H:%M:%S}Z"

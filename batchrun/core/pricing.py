@@ -7,12 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from batchrun.core.figures import DOLLAR as DOLLAR  # noqa: PLC0414  # also offered here
-from batchrun.core.figures import decimal_string as decimal_string  # noqa: PLC0414  # also offered here
-from batchrun.core.figures import dollars as dollars  # noqa: PLC0414  # also offered here
 from batchrun.core.job import Nanos
 from batchrun.core.models import undated
 from batchrun.core.outcome import Usage
@@ -177,17 +173,3 @@ class PriceTable:
 
 def _share(millionths: int, percent: int) -> int:
     return -(-millionths * percent // (_MILLION * 10_000))
-
-
-def parse_dollars(text: str) -> Nanos:
-    """The amount that *text* names: `50`, `0.25`, `$1,000`. Raises ValueError if it names none, or a negative one."""
-    try:
-        amount = Decimal(text.strip().removeprefix("$").replace(",", ""))
-    except InvalidOperation:
-        raise ValueError(f"not an amount of dollars: {text!r}") from None
-    if not amount.is_finite() or amount < 0:
-        raise ValueError(f"not an amount of dollars: {text!r}")
-    nanos = amount * DOLLAR
-    if nanos != nanos.to_integral_value():
-        raise ValueError(f"finer than a billionth of a dollar: {text!r}")
-    return Nanos(int(nanos))

@@ -10,6 +10,5 @@ from batchrun.settings.credential import Credential
 from batchrun.settings.files import SYSTEM_FILE
 from batchrun.settings.options import OPTIONS, OTHER_VARIABLES, Option
 from batchrun.settings.resolve import Settings, load
-from batchrun.settings.tables import Tables, tables
 
-__all__ = ["OPTIONS", "OTHER_VARIABLES", "SYSTEM_FILE", "Credential", "Option", "Settings", "Tables", "load", "tables"]
+__all__ = ["OPTIONS", "OTHER_VARIABLES", "SYSTEM_FILE", "Credential", "Option", "Settings", "load"]

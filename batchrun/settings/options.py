@@ -6,9 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from batchrun.core.claim import OnCrash
+from batchrun.core.figures import DOLLAR, decimal_string
 from batchrun.core.job import Nanos
-from batchrun.core.pricing import DOLLAR, decimal_string
 from batchrun.core.secrets import redacted
 from batchrun.settings import values
 from batchrun.settings.address import API, address
@@ -110,8 +109,8 @@ _ALL = (
     ),
     Option(
         name="on_crash",
-        read=values.choice(*OnCrash),
-        default=OnCrash.RETRY,
+        read=values.choice("retry", "hold", "fail"),
+        default="retry",
         metavar="WHAT",
         help="A request that was out when its worker died, and may have been billed: retry, hold or fail it.",
     ),

@@ -7,9 +7,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from batchrun.core.claim import OnCrash
 from batchrun.core.job import Nanos
 from batchrun.core.secrets import redacted
 from batchrun.core.suggest import did_you_mean
@@ -20,8 +19,10 @@ from batchrun.settings.credential import Credential, Variable, find
 from batchrun.settings.database import database
 from batchrun.settings.files import SYSTEM_FILE, SettingsFile
 from batchrun.settings.options import CREDENTIALS, OPTIONS, OTHER_VARIABLES, PREFIX, TABLES, Option
-from batchrun.settings.rows import Rows, check, merged
-from batchrun.settings.tables import Tables, tables
+
+if TYPE_CHECKING:  # only who asks for the tables pays for them
+    from batchrun.settings.rows import Rows
+    from batchrun.settings.tables import Tables
 
 Found = TypeVar("Found")
 
@@ -38,7 +39,7 @@ class Settings:
     concurrency: int
     max_cost: Nanos | None
     tries: int
-    on_crash: OnCrash
+    on_crash: str  #: a value of `core.claim.OnCrash`
     grace: float
     api_version: str | None
     base_url: str
@@ -82,6 +83,8 @@ class Settings:
 
     def tables(self) -> Tables:
         """The dated tables with what the settings change in them. Raises UsageError for a row that makes no sense."""
+        from batchrun.settings.tables import tables  # noqa: PLC0415
+
         return tables(self.tier, self.rows)
 
 
@@ -254,7 +257,11 @@ class _Problems:
 
 def _rows(found: list[SettingsFile], problems: _Problems) -> dict[str, Rows]:
     """The rows of all files by table, a nearer file's over a farther one's."""
-    tables_: dict[str, Rows] = {}
+    if not any(name in one.values for name in TABLES for one in found):
+        return {}
+    from batchrun.settings.rows import check, merged  # noqa: PLC0415
+
+    tables: dict[str, Rows] = {}
     for name in TABLES:
         rows: Rows = {}
         for one in reversed(found):
@@ -263,8 +270,8 @@ def _rows(found: list[SettingsFile], problems: _Problems) -> dict[str, Rows]:
                     problems.add(f"{one.place((name, *key))}: {message}")
                 rows = merged(rows, one.values[name])
         if rows:
-            tables_[name] = rows
-    return tables_
+            tables[name] = rows
+    return tables
 
 
 def _unknown(one: SettingsFile, problems: _Problems) -> None:

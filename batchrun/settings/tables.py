@@ -8,10 +8,11 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from batchrun.core.figures import DOLLAR
 from batchrun.core.job import Nanos
 from batchrun.core.limits import BatchLimits, Limits, LimitTable
 from batchrun.core.models import Model, ModelTable
-from batchrun.core.pricing import DOLLAR, Band, Price, PriceTable, Rates
+from batchrun.core.pricing import Band, Price, PriceTable, Rates
 from batchrun.errors import UsageError
 from batchrun.settings.rows import Rows, merged
 

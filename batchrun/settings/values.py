@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from batchrun.core.pricing import parse_dollars
+from batchrun.core.figures import parse_dollars
 
 Read = Callable[[object], Any]
 
