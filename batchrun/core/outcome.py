@@ -153,10 +153,11 @@ class RateLimited:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overloaded:
-    """529: the service as a whole is short of capacity; not the user's limit."""
+    """529: the service as a whole is short of capacity; not the user's limit. `billed` as with ServerFailed."""
 
     reply: Reply
     retry_after: float | None = None
+    billed: Billed = Billed.NO
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -248,12 +249,11 @@ def billed(outcome: Outcome) -> Billed:
             return Billed.YES
         case Dropped():
             return Billed.MAYBE
-        case ServerFailed(billed=known) | Misrouted(billed=known):
+        case ServerFailed(billed=known) | Overloaded(billed=known) | Misrouted(billed=known):
             return known
         case (
             Refused()
             | RateLimited()
-            | Overloaded()
             | Unreachable()
             | ModelUnavailable()
             | AccountStopped()

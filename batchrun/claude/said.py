@@ -1,0 +1,119 @@
+"""What an answer that is no message said, whoever gave it: the API, its edge, a gateway or a captive portal."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from batchrun.claude.account import Address, edge_ids, told
+from batchrun.claude.redaction import wording
+from batchrun.core.job import Millis
+from batchrun.core.outcome import Reply
+
+STATUS_OF_TYPE: Mapping[str, int] = {
+    "invalid_request_error": 400,
+    "authentication_error": 401,
+    "billing_error": 402,
+    "permission_error": 403,
+    "not_found_error": 404,
+    "conflict_error": 409,
+    "request_too_large": 413,
+    "rate_limit_error": 429,
+    "api_error": 500,
+    "timeout_error": 504,
+    "overloaded_error": 529,
+}
+"""The API's error types and the status each goes with (errors page, 2026-06 and later)."""
+
+_TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
+_PAGE = re.compile(r"\s*<(!doctype|html|head|body|\?xml|!--)", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What is known on this side when an answer is judged. `secrets` never get into any word."""
+
+    address: Address
+    now: Millis
+    secrets: frozenset[str] = field(default=frozenset(), repr=False)
+    model: str = ""
+    body: str = field(default="", repr=False)  #: JSON text of the request
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """`genuine`: it is the API that speaks. `shaped`: it has at least the API's form, as a gateway's words may have."""
+
+    type: str | None
+    code: str | None
+    message: str
+    request_id: str | None
+    genuine: bool
+    shaped: bool = False
+    page: bool = False  #: an HTML page
+
+
+def heard(headers: Mapping[str, str], body: object, asked: Asked) -> Said:
+    """What *body* (JSON value, or text where it was none) says under *headers* (lower-case names).
+
+    The API is known by its request id, in the header or in the body, or by one of its error types.
+    """
+    error = _error_of(body)
+    kind, message = _text(error.get("type")), _text(error.get("message"))
+    details = error.get("details")
+    code = _text(details.get("error_code")) if isinstance(details, Mapping) else None
+    request_id = headers.get("request-id") or (_text(body.get("request_id")) if isinstance(body, Mapping) else None)
+    text = body if isinstance(body, str) else ""
+    page = bool(_PAGE.match(text))
+    return Said(
+        type=kind and wording(kind, asked.secrets),
+        code=code and wording(code, asked.secrets),
+        message=wording(message or (_title(text) if page else _dumped(body)), asked.secrets),
+        request_id=request_id and wording(request_id, asked.secrets),
+        genuine=kind in STATUS_OF_TYPE or bool(request_id),
+        shaped=isinstance(body, Mapping) and error is not body and bool(kind or message),
+        page=page,
+    )
+
+
+def reply_of(status: int | None, headers: Mapping[str, str], said: Said, asked: Asked, hint: str = "") -> Reply:
+    """The facts of an answer, for its attempt; *hint* is added to the words."""
+    return Reply(
+        status=status,
+        error_type=said.type,
+        error_code=said.code,
+        message=wording(": ".join(part for part in (hint, said.message) if part), asked.secrets),
+        request_id=said.request_id,
+        other_ids=tuple(wording(each, asked.secrets) for each in edge_ids(headers)),
+        told=told(headers, asked.address),
+    )
+
+
+def _error_of(body: object) -> Mapping[str, object]:
+    """The object with type and message: under `error`, under `error.error` (batches), or the body itself."""
+    found: Mapping[str, object] = {}
+    for _ in range(3):
+        if not isinstance(body, Mapping):
+            break
+        found = body
+        body = body.get("error")
+    return found
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def _title(page: str) -> str:
+    found = _TITLE.search(page)
+    title = html.unescape(found.group(1)).strip() if found else ""
+    return f"an HTML page, “{title}”" if title else "an HTML page"
+
+
+def _dumped(body: object) -> str:
+    if body is None or isinstance(body, str):
+        return body or ""
+    return json.dumps(body, ensure_ascii=False)
