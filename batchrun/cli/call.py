@@ -1,11 +1,23 @@
-"""One call of the program: its global flags, and the screen and settings they lead to."""
+"""One call of the program: its global flags, and the screen, settings and queue they lead to."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from batchrun.cli.screen import Screen
+from batchrun.errors import UsageError
+
+if TYPE_CHECKING:
+    from batchrun.queue.reading import Reading
+    from batchrun.settings import Settings
+
+BOOLEANS = {"": False, "0": False, "false": False, "1": True, "true": True}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,9 +30,21 @@ class Flags:
     simulate: bool = False
     quiet: bool = False
     verbose: int = 0
-    color: str = "auto"
-    progress: str = "auto"
+    color: str | None = None
+    progress: str | None = None
     log_file: str | None = None
+
+
+def flags_of(environ: Mapping[str, str]) -> Flags:
+    """What the variables say that are no settings. Raises UsageError for a value that is neither yes nor no."""
+
+    def switch(name: str) -> bool:
+        value = environ.get(name, "")
+        if value not in BOOLEANS:
+            raise UsageError(f"{name} must be 1, 0, true or false, not `{value}`")
+        return BOOLEANS[value]
+
+    return Flags(simulate=switch("BATCHRUN_SIMULATE"), quiet=switch("BATCHRUN_QUIET"))
 
 
 @dataclass(kw_only=True)
@@ -31,7 +55,39 @@ class Call:
 
     @cached_property
     def screen(self) -> Screen:
-        screen = Screen(color=self.flags.color, quiet=self.flags.quiet)
+        color = self.flags.color or os.environ.get("BATCHRUN_COLOR", "")
+        screen = Screen(color=color if color in {"always", "never"} else "auto", quiet=self.flags.quiet)
         if self.flags.simulate:
             screen.mark_simulated()
         return screen
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The settings that hold for a call without flags of its own. Raises UsageError."""
+        return self.settings_with()
+
+    def settings_with(self, **flags: object) -> Settings:
+        """The settings with a command's own *flags*, by option; None where one was not given. Raises UsageError."""
+        from batchrun.settings import load
+
+        named = ("db", "color", "progress", "log_file")
+        settings = load(
+            {name: getattr(self.flags, name) for name in named} | flags,
+            config_file=self.flags.config_file,
+            no_config=self.flags.no_config,
+            simulate=self.flags.simulate,
+        )
+        self.screen.paint(settings.color)
+        for warning in settings.warnings:
+            self.screen.warn(warning)
+        return settings
+
+    @contextmanager
+    def reading(self) -> Iterator[Reading]:
+        """The queue, to look at. Raises UsageError where there is none."""
+        from batchrun.queue.reading import Reading
+
+        with Reading.open(Path(self.settings.db)) as reading:
+            if reading.simulated:
+                self.screen.mark_simulated()
+            yield reading

@@ -11,7 +11,7 @@ from typing import NoReturn
 import click
 
 from batchrun.cli import options
-from batchrun.cli.call import Call
+from batchrun.cli.call import Call, flags_of
 from batchrun.cli.lazy import LazyGroup
 from batchrun.cli.screen import Screen, Tone, clean
 from batchrun.errors import BatchrunError, Exit
@@ -68,6 +68,7 @@ def _guarded(args: Sequence[str], call: Call) -> int:
 
 def _called(args: Sequence[str], call: Call) -> int:
     """Without click's own `main`, which has other ideas of exit codes."""
+    call.flags = flags_of(os.environ)
     with program.make_context("batchrun", list(args), obj=call) as ctx:
         code = program.invoke(ctx)
     return int(code or Exit.OK)

@@ -73,11 +73,10 @@ def _version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
 
 
 def global_flags(*, hidden: bool) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """The global flags. Their variables (`BATCHRUN_DB` …) are read once, by the program itself and not by a command."""
+    """The global flags. Their variables (`BATCHRUN_DB` …) are read with the settings, or by `call.flags_of`."""
 
-    def flag(*names: str, help: str, variable: str = "", **more: Any) -> Callable[..., Any]:  # noqa: A002  # click's word
-        envvar = None if hidden or not variable else variable
-        return click.option(*names, help=help, hidden=hidden, expose_value=False, callback=_set, envvar=envvar, **more)
+    def flag(*names: str, help: str, **more: Any) -> Callable[..., Any]:  # noqa: A002  # click's word
+        return click.option(*names, help=help, hidden=hidden, expose_value=False, callback=_set, **more)
 
     flags = [
         flag("--db", metavar="PATH|URL", help="The database; default: batchrun.db of this folder or one above."),
@@ -86,26 +85,23 @@ def global_flags(*, hidden: bool) -> Callable[[Callable[..., Any]], Callable[...
         flag(
             "--simulate",
             is_flag=True,
-            variable="BATCHRUN_SIMULATE",
             help="Use the simulated API and its own database: no key, no cost.",
         ),
-        flag("-q", "--quiet", is_flag=True, variable="BATCHRUN_QUIET", help="Say nothing when all is well."),
+        flag("-q", "--quiet", is_flag=True, help="Say nothing when all is well."),
         flag("-v", "--verbose", count=True, help="Say more: -v each event, -vv each attempt."),
         flag(
             "--color",
             metavar="WHEN",
             type=click.Choice(["auto", "always", "never"]),
-            variable="BATCHRUN_COLOR",
             help="Colour: auto, always or never.",
         ),
         flag(
             "--progress",
             metavar="HOW",
             type=click.Choice(["auto", "bar", "plain", "json", "none"]),
-            variable="BATCHRUN_PROGRESS",
             help="Progress on stderr: auto, bar, plain, json or none.",
         ),
-        flag("--log-file", metavar="PATH", variable="BATCHRUN_LOG_FILE", help="Append what happens as JSON lines."),
+        flag("--log-file", metavar="PATH", help="Append what happens as JSON lines."),
         click.option(
             "-V",
             "--version",

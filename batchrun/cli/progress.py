@@ -17,7 +17,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
 
-from batchrun.cli.call import Flags
 from batchrun.cli.output import amount
 from batchrun.cli.screen import Screen, clean
 from batchrun.cli.tally import Progress, Tally
@@ -25,6 +24,7 @@ from batchrun.cli.telling import loudness, record, sentence
 from batchrun.core.events import Event, JobFailed, PassEnded, PassStarted
 from batchrun.core.figures import dollars, moment
 from batchrun.core.job import Millis, RunId
+from batchrun.errors import UsageError
 
 LOOK = 0.2
 PLAIN_EVERY = 60.0
@@ -237,32 +237,47 @@ def wall() -> Millis:
     return Millis(time.time_ns() // 1_000_000)
 
 
-def style_of(flags: Flags, screen: Screen) -> str:
+def style_of(asked: str, screen: Screen) -> str:
     """The rendering to use: the one asked for, else none when quiet, a bar for a person, plain lines for a log."""
-    if flags.progress != "auto":
-        return flags.progress
-    if flags.quiet:
+    if asked != "auto":
+        return asked
+    if screen.quiet:
         return "none"
     return "bar" if screen.interactive else "plain"
 
 
-def watch(flags: Flags, screen: Screen, runs: Iterable[Progress] = ()) -> Watch:
-    """The sink for one pass, as the flags want it. Raises OSError if the log file cannot be opened."""
+def watch(
+    screen: Screen,
+    runs: Iterable[Progress] = (),
+    *,
+    style: str = "auto",
+    verbose: int = 0,
+    log_file: str | None = None,
+) -> Watch:
+    """The sink for one pass; *runs* is how far they are at its start. Raises UsageError for a log file of no use."""
     tally = Tally(clock=time.monotonic)
     tally.know(runs)
     listeners: list[Listener] = []
     every = PLAIN_EVERY
-    match style_of(flags, screen):
+    match style_of(style, screen):
         case "bar":
             from batchrun.cli.bar import Bar
 
-            listeners.append(Bar(screen, tally, flags.verbose))
+            listeners.append(Bar(screen, tally, verbose))
             every = LOOK
         case "plain":
-            listeners.append(Plain(screen, tally, flags.verbose, wall))
+            listeners.append(Plain(screen, tally, verbose, wall))
         case "json":
-            listeners.append(JsonLines(screen, tally, flags.verbose, wall))
+            listeners.append(JsonLines(screen, tally, verbose, wall))
             every = JSON_EVERY
-    if flags.log_file is not None:
-        listeners.append(LogFile(Path(flags.log_file), flags.verbose))
+    if log_file is not None:
+        listeners.append(_log(log_file, verbose))
     return Watch(tally, listeners, every)
+
+
+def _log(path: str, verbose: int) -> LogFile:
+    try:
+        return LogFile(Path(path), verbose)
+    except OSError as error:
+        reason = os.strerror(error.errno or 0).lower()
+        raise UsageError(f"cannot write the log file `{path}`: {reason}", hint="--log-file names it") from error

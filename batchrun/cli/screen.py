@@ -109,18 +109,22 @@ class Screen:
         out: TextIO | None = None,
         err: TextIO | None = None,
     ) -> None:
-        environ = os.environ if environ is None else environ
+        self._environ = environ = os.environ if environ is None else environ
         self.out = sys.stdout if out is None else out
         self.err = sys.stderr if err is None else err
         self.quiet = quiet
         self.tty = is_terminal(self.out)
         self.interactive = attended(environ, tty=is_terminal(self.err))
-        self.out_color = colored(color, environ, tty=self.tty)
-        self.err_color = colored(color, environ, tty=is_terminal(self.err))
+        self.paint(color)
         self.utf8 = _speaks_utf8(self.out)
         self.err_utf8 = _speaks_utf8(self.err)
         self.width = _width(self.out if self.tty else self.err, environ)
         self.simulated = False
+
+    def paint(self, color: str) -> None:
+        """Colour from now on as *color* says: auto, always or never."""
+        self.out_color = colored(color, self._environ, tty=self.tty)
+        self.err_color = colored(color, self._environ, tty=is_terminal(self.err))
 
     def write(self, text: str) -> None:
         """One piece of data on stdout, as it is."""

@@ -242,3 +242,21 @@ def test_options_that_commands_share_mean_the_same_everywhere() -> None:
 def test_python_dash_m_runs_the_same_program(process: Process) -> None:
     assert process("--version").stdout == "batchrun 0.1.0\n"
     assert sys.executable
+
+
+@pytest.mark.parametrize("value", ["yes", "on", "2"])
+def test_a_variable_that_is_neither_yes_nor_no_is_refused(
+    value: str, batchrun: Batchrun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BATCHRUN_SIMULATE", value)
+    shown = batchrun("help")
+    assert (shown.code, shown.err) == (2, f"error: BATCHRUN_SIMULATE must be 1, 0, true or false, not `{value}`\n")
+
+
+def test_a_simulated_call_says_so_on_stderr(batchrun: Batchrun, monkeypatch: pytest.MonkeyPatch) -> None:
+    flag = batchrun("help", "--simulate")
+    monkeypatch.setenv("BATCHRUN_SIMULATE", "1")
+    variable = batchrun("help")
+    assert flag.err == variable.err
+    assert flag.err.startswith("SIMULATED")
+    assert "SIMULATED" not in flag.out

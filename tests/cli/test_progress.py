@@ -11,13 +11,13 @@ from rich.console import Console
 
 from batchrun.cli import telling
 from batchrun.cli.bar import Bar, block, remaining
-from batchrun.cli.call import Flags
 from batchrun.cli.output import columns_of
 from batchrun.cli.progress import JsonLines, LogFile, Plain, Watch, style_of, watch
 from batchrun.cli.tally import Progress, Tally
 from batchrun.core import events
 from batchrun.core.job import JobId, Millis, Nanos, RunId
 from batchrun.core.outcome import Flag, Usage
+from batchrun.errors import UsageError
 from tests.cli.conftest import Pipe, Terminal, screen
 
 RUN = RunId(7)
@@ -307,18 +307,18 @@ def test_the_bar_writes_messages_above_the_block() -> None:
 
 
 @pytest.mark.parametrize(
-    ("flags", "tty", "expected"),
+    ("asked", "tty", "quiet", "expected"),
     [
-        (Flags(), True, "bar"),
-        (Flags(), False, "plain"),
-        (Flags(quiet=True), True, "none"),
-        (Flags(progress="json"), True, "json"),
-        (Flags(progress="bar", quiet=True), False, "bar"),
+        ("auto", True, False, "bar"),
+        ("auto", False, False, "plain"),
+        ("auto", True, True, "none"),
+        ("json", True, False, "json"),
+        ("bar", False, True, "bar"),
     ],
 )
-def test_the_rendering_fits_who_looks(flags: Flags, tty: bool, expected: str) -> None:
-    shown, _, _ = screen(tty=tty)
-    assert style_of(flags, shown) == expected
+def test_the_rendering_fits_who_looks(asked: str, tty: bool, quiet: bool, expected: str) -> None:
+    shown, _, _ = screen(tty=tty, quiet=quiet)
+    assert style_of(asked, shown) == expected
 
 
 class Broken(Pipe):
@@ -329,7 +329,7 @@ class Broken(Pipe):
 def test_a_sink_never_raises_and_goes_on_without_a_broken_stream(tmp_path: Path) -> None:
     shown, _, _ = screen(tty=False)
     shown.err = Broken()
-    with watch(Flags(log_file=str(tmp_path / "log")), shown, [Progress(id=RUN, name="small")]) as sink:
+    with watch(shown, [Progress(id=RUN, name="small")], log_file=str(tmp_path / "log")) as sink:
         sink.emit(PAUSED)
         sink.emit(PAUSED)
     assert (tmp_path / "log").read_text().count("\n") == 2
@@ -363,7 +363,13 @@ def test_a_stopped_terminal_does_not_stop_the_work() -> None:
 
 def test_quiet_progress_writes_nothing() -> None:
     shown, out, err = screen(quiet=True)
-    with watch(Flags(quiet=True), shown) as sink:
+    with watch(shown) as sink:
         sink.emit(PAUSED)
     assert (out.getvalue(), err.getvalue()) == ("", "")
     assert isinstance(shown.err, io.StringIO)
+
+
+def test_a_log_file_that_cannot_be_is_a_mistake_of_the_user(tmp_path: Path) -> None:
+    shown, _, _ = screen()
+    with pytest.raises(UsageError, match="cannot write the log file"):
+        watch(shown, style="none", log_file=str(tmp_path))
