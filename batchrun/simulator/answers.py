@@ -43,9 +43,8 @@ def digest(request: Mapping[str, Any]) -> str:
     return hashlib.sha256(canonical.encode(errors="surrogatepass")).hexdigest()[:16]
 
 
-def compose(params: Mapping[str, Any], model: Model, length: Length, effects: Sequence[Effect]) -> Answer:
-    """The answer to a checked request."""
-    name = digest(params)
+def compose(params: Mapping[str, Any], name: str, model: Model, length: Length, effects: Sequence[Effect]) -> Answer:
+    """The answer to a checked request whose digest is *name*."""
     dice = random.Random(int(name, 16))  # noqa: S311  # simulation, not secrecy
     wanted = max(8, round(length.median * 2.718281828 ** dice.gauss(0.0, length.spread)))
     most: int = params["max_tokens"]

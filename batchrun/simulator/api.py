@@ -13,7 +13,7 @@ from batchrun.core.ports import Clock
 from batchrun.errors import UsageError
 from batchrun.simulator import answers, catalogue, effects, rules, tokens
 from batchrun.simulator.account import Account
-from batchrun.simulator.cache import Cache
+from batchrun.simulator.cache import Cache, Intake
 from batchrun.simulator.effects import Effect, Kind, Script, Stage
 from batchrun.simulator.envelope import Envelope
 from batchrun.simulator.failures import FAILURES, Failure, invalid, not_found
@@ -68,7 +68,12 @@ class Simulator:
             plan=plan, clock=self.clock, dice=self._dice, account=self._account, ledger=self.ledger
         )
         self._messages = Messages(
-            plan=plan, clock=self.clock, account=self._account, ledger=self.ledger, envelope=self._envelope
+            plan=plan,
+            clock=self.clock,
+            account=self._account,
+            ledger=self.ledger,
+            cache=self._cache,
+            envelope=self._envelope,
         )
 
     def use(self, model: str, *, requests: int = 0, input_tokens: int = 0, output_tokens: int = 0) -> None:
@@ -169,8 +174,12 @@ class Simulator:
             return self._envelope.fail(entry, model)
         lane = self._account.lane_of(model.id)
         self.ledger.note(entry, model=model.id, lane=lane)
-        now = self.clock.steady()
-        intake = self._cache.intake(params, model, now)
+        marked = b"cache_control" in request.body
+        intake = (
+            self._cache.intake(params, model, self.clock.steady())
+            if marked
+            else Intake(fresh=tokens.count(params, model))
+        )
         whole = intake.charged + intake.read
         refused = rules.too_long(params, model, whole) or self._account.refusal(lane, intake.charged)
         if refused is not None:
@@ -179,7 +188,6 @@ class Simulator:
         self._seen[entry.endpoint, entry.prompt] += 1
         if (failure := _first_failure(wished)) is not None:
             return self._envelope.fail(entry, failure)
-        self._cache.keep(params, model, now)
         self.ledger.note(entry, accepted=True, input=intake.charged)
         return await self._messages.answer(
             Call(entry=entry, params=params, model=model, lane=lane, intake=intake, effects=wished, dice=dice)

@@ -12,7 +12,15 @@ from batchrun.simulator import tokens
 from batchrun.simulator.models import Model
 
 SECONDS = {"5m": 300.0, "1h": 3600.0}
-MOST_BREAKPOINTS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Prefix:
+    """The input up to a breakpoint."""
+
+    digest: bytes
+    tokens: int
+    ttl: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,20 +31,12 @@ class Intake:
     read: int = 0
     write_5m: int = 0
     write_1h: int = 0
+    prefixes: tuple[Prefix, ...] = ()
 
     @property
     def charged(self) -> int:
         """What counts against the limit a minute: cache reads are free of it (limits page, 2026-09)."""
         return self.fresh + self.write_5m + self.write_1h
-
-
-@dataclass(frozen=True, slots=True)
-class _Prefix:
-    """The input up to a breakpoint."""
-
-    digest: bytes
-    tokens: int
-    ttl: str
 
 
 class Cache:
@@ -49,8 +49,6 @@ class Cache:
         """How the input of a checked request is priced at *now*."""
         whole = tokens.count(params, model)
         prefixes = [each for each in _prefixes(params, model) if each.tokens >= model.cacheable]
-        if not prefixes:
-            return Intake(fresh=whole)
         read = max((each.tokens for each in prefixes if self._until.get(each.digest, now) > now), default=0)
         write = {"5m": 0, "1h": 0}
         done = read
@@ -58,19 +56,18 @@ class Cache:
             if each.tokens > done:
                 write[each.ttl] += each.tokens - done
                 done = each.tokens
-        return Intake(fresh=max(0, whole - done), read=read, write_5m=write["5m"], write_1h=write["1h"])
+        return Intake(
+            fresh=whole - done, read=read, write_5m=write["5m"], write_1h=write["1h"], prefixes=tuple(prefixes)
+        )
 
-    def keep(self, params: Mapping[str, Any], model: Model, now: float) -> None:
-        """The prefixes of an accepted request are in the cache from *now* on."""
-        for each in _prefixes(params, model):
-            if each.tokens >= model.cacheable:
-                self._until[each.digest] = max(self._until.get(each.digest, now), now + SECONDS[each.ttl])
+    def keep(self, intake: Intake, now: float) -> None:
+        """What a request wrote and read is kept from *now* on: not before its answer begins."""
+        for each in intake.prefixes:
+            self._until[each.digest] = max(self._until.get(each.digest, now), now + SECONDS[each.ttl])
 
 
-def _prefixes(params: Mapping[str, Any], model: Model) -> Iterator[_Prefix]:
+def _prefixes(params: Mapping[str, Any], model: Model) -> Iterator[Prefix]:
     """One for each breakpoint, in the order of the prompt: tools, system, messages."""
-    if b"cache_control" not in json.dumps(params).encode():
-        return
     so_far = hashlib.sha256(model.id.encode())
     total = 0
     for part, mark in _parts(params, model):
@@ -78,14 +75,14 @@ def _prefixes(params: Mapping[str, Any], model: Model) -> Iterator[_Prefix]:
         so_far.update(json.dumps(value, sort_keys=True).encode())
         total += size
         if mark is not None:
-            yield _Prefix(so_far.digest(), total, str(mark.get("ttl", "5m")))
+            yield Prefix(so_far.digest(), total, str(mark.get("ttl", "5m")))
 
 
 def _parts(params: Mapping[str, Any], model: Model) -> Iterator[tuple[tuple[Any, int], Mapping[str, Any] | None]]:
     tools = params.get("tools") or []
     for index, tool in enumerate(tools):
         extra = tokens.TOOLS if index == 0 else 0
-        yield (_bare(tool), extra + tokens.tool_tokens([tool], model)), tool.get("cache_control")
+        yield (_bare(tool), extra + tokens.tool(tool, model)), tool.get("cache_control")
     system = params.get("system")
     for block in system if isinstance(system, list) else [system] if system else []:
         yield (_bare(block), tokens.text(block, model)), _mark_of(block)

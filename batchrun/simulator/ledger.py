@@ -56,7 +56,8 @@ class Ledger:
         """A new entry, written down at once."""
         entry = Entry(seq=len(self.entries), request_id=request_id, endpoint=endpoint, at=at, prompt=prompt, mark=mark)
         self.entries.append(entry)
-        self._write(asdict(entry))
+        if self._file is not None:
+            self._write(asdict(entry))
         return entry
 
     def note(self, entry: Entry, **changes: Any) -> None:

@@ -14,7 +14,7 @@ from batchrun.core.ports import Clock
 from batchrun.simulator import answers, stream
 from batchrun.simulator.account import Account
 from batchrun.simulator.answers import Answer
-from batchrun.simulator.cache import Intake
+from batchrun.simulator.cache import Cache, Intake
 from batchrun.simulator.effects import Effect, Kind, Stage
 from batchrun.simulator.envelope import Envelope
 from batchrun.simulator.failures import FAILURES
@@ -75,11 +75,15 @@ class Messages:
     clock: Clock
     account: Account
     ledger: Ledger
+    cache: Cache
     envelope: Envelope
 
     async def answer(self, call: Call) -> Response:
-        made = Made(call=call, answer=answers.compose(call.params, call.model, self.plan.length, call.effects))
+        assert call.entry.prompt is not None
+        answer = answers.compose(call.params, call.entry.prompt, call.model, self.plan.length, call.effects)
+        made = Made(call=call, answer=answer)
         await self._sleep(self._first(call))
+        self.cache.keep(call.intake, self.clock.steady())
         if call.params.get("stream"):
             return self.envelope.respond(
                 call.entry,

@@ -21,7 +21,7 @@ def count(params: Mapping[str, Any], model: Model) -> int:
     """The input tokens of a checked request, at least 1."""
     total = text(params.get("system"), model) + sum(message(each, model) for each in params["messages"])
     if tools := params.get("tools"):
-        total += TOOLS + tool_tokens(tools, model)
+        total += TOOLS + sum(tool(each, model) for each in tools)
     return max(1, total)
 
 
@@ -29,8 +29,9 @@ def message(value: Mapping[str, Any], model: Model) -> int:
     return MESSAGE + text(value["content"], model)
 
 
-def tool_tokens(tools: list[Any], model: Model) -> int:
-    return text(json.dumps(tools, ensure_ascii=False), model)
+def tool(value: Mapping[str, Any], model: Model) -> int:
+    bare = {name: each for name, each in value.items() if name != "cache_control"}
+    return text(json.dumps(bare, ensure_ascii=False), model)
 
 
 def text(value: Any, model: Model) -> int:

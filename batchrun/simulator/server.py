@@ -1,0 +1,208 @@
+"""The door over loopback: the simulated API as an HTTP server, for the real program and for anybody's tests.
+
+Besides the API it serves `GET /_simulator/ledger` (`?since=N` leaves out the first N entries) and
+`GET | PUT /_simulator/plan`; a PUT changes the top-level settings it names and leaves the others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import json
+import random
+import socket
+import struct
+import time
+from collections.abc import AsyncGenerator, Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from aiohttp import web
+
+from batchrun.core.job import Millis
+from batchrun.core.ports import Clock
+from batchrun.errors import UsageError
+from batchrun.simulator import planfile
+from batchrun.simulator.api import LARGEST_BODY, Simulator
+from batchrun.simulator.ledger import Ledger
+from batchrun.simulator.plan import Plan
+from batchrun.simulator.wire import Broken, Cut, Request, Response
+
+PRIVATE = "/_simulator/"
+
+
+class SystemClock:
+    """The machine's own time."""
+
+    def wall(self) -> Millis:
+        return Millis(time.time_ns() // 1_000_000)
+
+    def steady(self) -> float:
+        return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Served:
+    """A server that takes requests until it is closed."""
+
+    host: str
+    port: int
+    runner: web.ServerRunner
+
+    @property
+    def url(self) -> str:
+        """The base URL for a client."""
+        return f"http://[{self.host}]:{self.port}" if ":" in self.host else f"http://{self.host}:{self.port}"
+
+    async def close(self) -> None:
+        """Take no more requests and break what is in flight."""
+        await self.runner.cleanup()
+
+
+async def run(
+    plan: Plan,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    ready: Callable[[str], None] | None = None,
+    *,
+    clock: Clock | None = None,
+    ledger: Ledger | None = None,
+    remote: bool = False,
+) -> None:
+    """Serve *plan* until cancelled; *ready* gets the base URL once requests are taken. Raises UsageError."""
+    simulator = Simulator(plan, clock or SystemClock(), random.Random(plan.seed), ledger)  # noqa: S311  # no secret
+    served = await serve(simulator, host, port, remote=remote)
+    try:
+        if ready is not None:
+            ready(served.url)
+        await asyncio.Event().wait()
+    finally:
+        await served.close()
+
+
+async def serve(simulator: Simulator, host: str = "127.0.0.1", port: int = 0, *, remote: bool = False) -> Served:
+    """Bind and serve *simulator*; port 0 takes a free one.
+
+    Raises UsageError for a host that other machines can reach unless *remote* is true, and for a port that is taken.
+    """
+    if not remote and not _is_loopback(host):
+        raise UsageError(f"{host} can be reached from other machines", "bind to 127.0.0.1, or ask for it")
+    # On a drop the handler goes on by itself, as a real server does: what was accepted is made and billed.
+    runner = web.ServerRunner(web.Server(_Door(simulator).handle, access_log=None), shutdown_timeout=0.0)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, host, port, backlog=1024).start()
+    except OSError as error:
+        await runner.cleanup()
+        raise UsageError(f"cannot listen on {host}:{port}: {error.strerror}") from None
+    return Served(host=host, port=runner.addresses[0][1], runner=runner)
+
+
+class _Door:
+    def __init__(self, simulator: Simulator) -> None:
+        self._simulator = simulator
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        body = await _body(request)
+        if request.path.startswith(PRIVATE):
+            return self._private(request, body)
+        try:
+            response = await self._simulator.handle(_request(request, body))
+        except Broken:
+            return _dropped(request)
+        answer = _answer(response)
+        if len(body) > LARGEST_BODY:
+            answer.force_close()
+        delivered = False
+        try:
+            await answer.prepare(request)
+            if not isinstance(response.body, bytes):
+                async for chunk in response.body:
+                    await answer.write(chunk)
+            await answer.write_eof()
+            delivered = True
+        except Cut:
+            # Closing sends what is written first: the client gets half an answer, and then the end.
+            if request.transport is not None:
+                request.transport.close()
+        except ConnectionError:
+            pass  # the client has gone
+        finally:
+            if isinstance(response.body, AsyncGenerator):
+                await response.body.aclose()
+            response.ended(delivered)
+        return answer
+
+    def _private(self, request: web.BaseRequest, body: bytes) -> web.Response:
+        match request.method, request.path.removeprefix(PRIVATE):
+            case "GET", "ledger":
+                since = int(request.query.get("since", "0"))
+                return _json({"entries": [asdict(entry) for entry in self._simulator.ledger.entries[since:]]})
+            case "GET", "plan":
+                return _json(planfile.dump(self._simulator.plan))
+            case "PUT", "plan":
+                try:
+                    self._simulator.change(planfile.load(json.loads(body), self._simulator.plan))
+                except UsageError as wrong:
+                    return _json({"error": wrong.message, "hint": wrong.hint}, 400)
+                except ValueError as wrong:
+                    return _json({"error": f"not JSON: {wrong}"}, 400)
+                return _json(planfile.dump(self._simulator.plan))
+            case _:
+                return _json({"error": "not found"}, 404)
+
+
+async def _body(request: web.BaseRequest) -> bytes:
+    """The body, or the first bytes of one that is too large."""
+    chunks = []
+    size = 0
+    async for chunk in request.content.iter_any():
+        chunks.append(chunk)
+        size += len(chunk)
+        if size > LARGEST_BODY:
+            break
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+def _request(request: web.BaseRequest, body: bytes) -> Request:
+    query: dict[str, tuple[str, ...]] = {}
+    if request.query_string:
+        for name, value in request.query.items():
+            query[name] = (*query.get(name, ()), value)
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    return Request(method=request.method, path=request.path, query=query, headers=headers, body=body)
+
+
+def _answer(response: Response) -> web.StreamResponse:
+    if isinstance(response.body, bytes):
+        return web.Response(status=response.status, headers=response.headers, body=response.body)
+    answer = web.StreamResponse(status=response.status, headers=response.headers)
+    if response.length is not None:
+        answer.content_length = response.length
+    return answer
+
+
+def _dropped(request: web.BaseRequest) -> web.StreamResponse:
+    """Close the connection at once and without a word, so that the client sees a reset."""
+    if request.transport is not None:
+        connection = request.transport.get_extra_info("socket")
+        if connection is not None:
+            with contextlib.suppress(OSError):
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        request.transport.abort()
+    return web.Response()
+
+
+def _json(value: Any, status: int = 200) -> web.Response:
+    return web.Response(status=status, body=json.dumps(value).encode(), content_type="application/json")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
