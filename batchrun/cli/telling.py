@@ -25,7 +25,7 @@ from batchrun.core.events import (
     Trouble,
 )
 from batchrun.core.figures import count, dollars, moment, span
-from batchrun.core.outcome import Usage
+from batchrun.core.usage import Usage
 
 
 def loudness(event: Event) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -43,4 +42,6 @@ def origin_of(base_url: str) -> str:
 
 def fingerprint(secret: str) -> str:
     """A short one-way name of a key, safe to store: two equal keys have equal ones, and it leads back to none."""
+    import hashlib  # noqa: PLC0415  # 3 ms that a status need not spend
+
     return hashlib.blake2b(secret.encode(), digest_size=12, person=b"batchrun key").hexdigest()

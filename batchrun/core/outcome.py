@@ -8,6 +8,7 @@ from typing import assert_never
 
 from batchrun.core.account import Account
 from batchrun.core.job import Millis
+from batchrun.core.usage import Usage as Usage  # noqa: PLC0414  # also offered here
 
 
 class Scope(StrEnum):
@@ -40,26 +41,6 @@ FLAGS = {
     "model_context_window_exceeded": Flag.CONTEXT,
     "pause_turn": Flag.PAUSED,
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Usage:
-    """Tokens of one answer as billed. `input` is the uncached part only; `output` includes `thinking`."""
-
-    input: int = 0
-    output: int = 0
-    thinking: int = 0
-    cache_read: int = 0
-    cache_write_5m: int = 0
-    cache_write_1h: int = 0
-    web_searches: int = 0
-    speed: str | None = None
-    geo: str | None = None
-
-    @property
-    def charged_input(self) -> int:
-        """What counts against the input-tokens-per-minute limit: cache reads are free of it (limits page, 2026-09)."""
-        return self.input + self.cache_write_5m + self.cache_write_1h
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -251,15 +232,7 @@ def billed(outcome: Outcome) -> Billed:
             return Billed.MAYBE
         case ServerFailed(billed=known) | Overloaded(billed=known) | Misrouted(billed=known):
             return known
-        case (
-            Refused()
-            | RateLimited()
-            | Unreachable()
-            | ModelUnavailable()
-            | AccountStopped()
-            | Expired()
-            | Canceled()
-        ):
+        case Refused() | RateLimited() | Unreachable() | ModelUnavailable() | AccountStopped() | Expired() | Canceled():
             return Billed.NO
         case _:
             assert_never(outcome)

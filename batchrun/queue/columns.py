@@ -9,9 +9,9 @@ from typing import Any
 
 from batchrun.core.account import Account
 from batchrun.core.job import JobId, Millis, Nanos, RunId
-from batchrun.core.outcome import Usage
 from batchrun.core.pause import Pause, PauseScope
 from batchrun.core.states import RunState, State
+from batchrun.core.usage import Usage
 from batchrun.queue.rows import AttemptRow, EventRow, JobRow, RunSummary
 
 RUN = """r.id, r.name, r.state, r.mode, r.source, r.account, r.account_name, a.origin, a.organization, a.workspace,

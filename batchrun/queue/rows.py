@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from batchrun.core.job import JobId, Millis, Nanos, RunId
-from batchrun.core.outcome import Usage
 from batchrun.core.pause import Pause
 from batchrun.core.states import FINAL, OUT, RunState, State
+from batchrun.core.usage import Usage
 
 Counts = Mapping[State, int]
 """How many jobs are in each state; a state without jobs may be missing."""
