@@ -15,11 +15,11 @@ from typing import Any, Self
 from urllib.parse import quote
 
 from batchrun import __version__
-from batchrun.core.job import JobId, RunId
+from batchrun.core.job import JobId, RunId, WorkerId
 from batchrun.core.suggest import did_you_mean
 from batchrun.errors import SchemaError, StoreError, UsageError
 from batchrun.queue.columns import ATTEMPT, EVENT, JOB, PAUSE, RUN, attempt_of, event_of, job_of, pause_of, run_of
-from batchrun.queue.rows import AttemptRow, EventRow, JobRow, Overview, RunSummary
+from batchrun.queue.rows import AttemptRow, EventRow, JobRow, Overview, RunSummary, WorkerRow
 from batchrun.queue.schema import VERSION
 
 PATIENCE = 5.0
@@ -55,6 +55,7 @@ _RUN_NAMES = "SELECT name FROM runs ORDER BY id DESC LIMIT 1000"
 _RUNS_TOTAL = "SELECT COUNT(*) FROM runs"
 _COUNTS = "SELECT state, n FROM run_counts WHERE run = ?"
 _NEXT_DUE = "SELECT MIN(due) FROM jobs WHERE state = 'waiting'"
+_PRESENT = """SELECT id, pid, host, command, started FROM workers WHERE "left" IS NULL AND role = 'worker'"""
 _PAUSES = f"SELECT {PAUSE} FROM pauses ORDER BY since, scope, subject"
 
 _JOB_BY_KEY = f"SELECT {JOB} FROM jobs j JOIN runs r ON r.id = j.run WHERE j.run = ? AND j.key = ?"
@@ -129,9 +130,24 @@ class Reading:
                 simulated=self.simulated,
                 runs=tuple(self._run(row) for row in found),
                 pauses=tuple(pause_of(row) for row in self.rows(_PAUSES)),
+                workers=self._workers(),
                 next_due=self.rows(_NEXT_DUE)[0][0],
                 older=self.rows(_RUNS_TOTAL)[0][0] - len(found),
             )
+
+    def _workers(self) -> tuple[WorkerRow, ...]:
+        """Who came, did not leave, and still lives: the kernel keeps a lock for each."""
+        found = self.rows(_PRESENT)
+        if not found:
+            return ()
+        from batchrun.queue.locks import Locks  # noqa: PLC0415  # only while somebody works
+
+        locks = Locks(self.path)
+        return tuple(
+            WorkerRow(id=id_, pid=pid, host=host, command=command, started=started)
+            for id_, pid, host, command, started in found
+            if locks.alive(WorkerId(id_))
+        )
 
     def run(self, ref: str) -> RunSummary:
         """The run that *ref* names: `last`, an id like r-12, a name, or the unique beginning of one.

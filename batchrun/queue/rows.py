@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from batchrun.core.job import JobId, Millis, Nanos, RunId
+from batchrun.core.job import JobId, Millis, Nanos, RunId, WorkerId
 from batchrun.core.pause import Pause
 from batchrun.core.states import FINAL, OUT, RunState, State
 from batchrun.core.usage import Usage
@@ -64,6 +64,7 @@ class RunSummary:
 class WorkerRow:
     """A process that works on this database."""
 
+    id: WorkerId
     pid: int
     host: str
     command: str
@@ -77,6 +78,7 @@ class Overview:
     simulated: bool
     runs: tuple[RunSummary, ...]
     pauses: tuple[Pause, ...]
+    workers: tuple[WorkerRow, ...]  #: those that live
     next_due: Millis | None  #: when the earliest waiting job of any run is due
     older: int  #: how many done runs were left out
 

@@ -214,6 +214,7 @@ def _partial(name: str, *columns: sa.Column[object], where: str) -> None:
 
 
 _partial("ix_runs_open", runs.c.id, where="state IN ('loading', 'open')")  # else a status scans years of done runs
+_partial("ix_workers_present", workers.c.role, where='"left" IS NULL')
 _partial("ix_jobs_claim", jobs.c.run, jobs.c.model, jobs.c.seq, where="state = 'queued'")
 _partial("ix_jobs_due", jobs.c.due, where="state = 'waiting'")
 _partial("ix_jobs_owner", jobs.c.owner, where="owner IS NOT NULL")
