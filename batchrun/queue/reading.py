@@ -7,6 +7,7 @@ being checkpointed.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -146,7 +147,7 @@ class Reading:
         return tuple(
             WorkerRow(id=id_, pid=pid, host=host, command=command, started=started)
             for id_, pid, host, command, started in found
-            if locks.alive(WorkerId(id_))
+            if _lives(locks.alive(WorkerId(id_)), pid, host)
         )
 
     def run(self, ref: str) -> RunSummary:
@@ -256,6 +257,19 @@ class Reading:
                 hint="the next `batchrun run` or `batchrun submit` brings it up to date",
             )
         return dict(self.rows(_META))
+
+
+def _lives(locked: bool | None, pid: int, host: str) -> bool:
+    """Where its lock is gone (somebody removed it), a worker lives if its process does."""
+    if locked is not None or host != os.uname().nodename:
+        return bool(locked)
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass  # it exists and is another user's
+    return True
 
 
 def _unreadable(path: Path, error: Exception) -> StoreError | SchemaError:

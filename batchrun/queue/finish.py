@@ -1,0 +1,122 @@
+"""The end of an attempt: its row, its answer and the job's next state at once; late answers have their place."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import assert_never
+
+import sqlalchemy as sa
+
+from batchrun.core.claim import Claim, Finish, Kept
+from batchrun.core.job import Millis, RunId
+from batchrun.core.outcome import Succeeded
+from batchrun.core.retry import Cancel, Fail, Release, Succeed, Wait
+from batchrun.core.states import State
+from batchrun.queue import attempts, jobs
+from batchrun.queue import tables as t
+from batchrun.queue.statement import Statement, lit, param
+from batchrun.queue.transaction import Transaction
+
+
+def store(tx: Transaction, finish: Finish) -> Kept:
+    """Store *finish*. Stored twice it changes nothing the second time."""
+    claim = finish.claim
+    if not _move(tx, finish):
+        return late(tx, finish)
+    attempts.end(tx, finish)
+    if isinstance(finish.outcome, Succeeded):
+        attempts.keep_answer(tx, finish, winning=isinstance(finish.decision, Succeed))
+    tx.pay(claim.run, spent=attempts.charged(finish), reserved=-(claim.worst or 0))
+    return Kept.CURRENT
+
+
+def _move(tx: Transaction, finish: Finish) -> bool:
+    """Draw the arrow that the decision names; whoever shall be cancelled is, unless it succeeded."""
+    claim, decision, now = finish.claim, finish.decision, finish.ended
+    if isinstance(decision, Succeed):
+        return jobs.succeed(tx, claim, now)
+    wished_away = jobs.wished_away(tx, claim)
+    if wished_away is None:
+        return False
+    if wished_away:
+        return jobs.stop(tx, claim, now)
+    match decision:
+        case Fail():
+            return jobs.fail(tx, claim, now, attempts.word_of(finish.outcome))
+        case Wait(seconds=seconds, counts=counts):
+            due = finish.due if finish.due is not None else Millis(now + round(seconds * 1000))
+            return jobs.wait(tx, claim, due, attempts.word_of(finish.outcome), counts=counts)
+        case Release():
+            return jobs.release(tx, claim)
+        case Cancel():
+            return jobs.stop(tx, claim, now)
+        case _:
+            assert_never(decision)
+
+
+_JOB = Statement(
+    sa.select(t.jobs.c.run, t.jobs.c.model, t.jobs.c.state).where(t.jobs.c.id == param("job")).with_for_update()
+)
+_LATE = Statement(
+    t.jobs.update()
+    .where(t.jobs.c.id == param("job"), t.jobs.c.state == param("was"), t.jobs.c.state != lit(State.SUCCEEDED))
+    .values(
+        state=lit(State.SUCCEEDED),
+        owner=sa.null(),
+        batch=sa.null(),
+        due=sa.null(),
+        error=sa.null(),
+        finished=param("now"),
+    )
+)
+_KEPT = Statement(
+    sa.select(t.results.c.winning).where(t.results.c.job == param("job"), t.results.c.attempt == param("n"))
+)
+
+
+def late(tx: Transaction, finish: Finish) -> Kept:
+    """The claim had ended before: an answer is kept all the same, and becomes the job's if it has none.
+
+    Whoever holds the job now loses it. What the attempt was thought to cost is put right.
+    """
+    claim = finish.claim
+    was = attempts.found(tx, claim.job, claim.attempt)
+    job = tx.row(_JOB, job=claim.job)
+    if was is None or job is None:
+        return Kept.STALE  # pruned
+    outcome, counted = was
+    run, model, state = RunId(job[0]), job[1], State(job[2])
+    if outcome in {"ok", "error"}:
+        return _again(tx, finish)
+    attempts.end(tx, finish)
+    reserved = (claim.worst or 0) if outcome is None else 0
+    tx.pay(run, spent=attempts.charged(finish) - counted, reserved=-reserved)
+    if not isinstance(finish.outcome, Succeeded):
+        return Kept.STALE
+    wins = bool(tx.run(_LATE, job=claim.job, was=state, now=finish.ended))
+    if wins:
+        tx.moved(run, model, state, State.SUCCEEDED)
+    attempts.keep_answer(tx, finish, winning=wins)
+    return Kept.LATE if wins else Kept.TWICE
+
+
+def _again(tx: Transaction, finish: Finish) -> Kept:
+    """The very same end was stored before."""
+    kept = tx.row(_KEPT, job=finish.claim.job, n=finish.claim.attempt)
+    if kept is None:
+        return Kept.STALE
+    return Kept.CURRENT if kept[0] else Kept.TWICE
+
+
+def release(tx: Transaction, claims: Sequence[Claim], now: Millis) -> None:
+    """Give back what was never sent; what shall be cancelled is. A claim that had ended is only put right."""
+    for claim in claims:
+        was = attempts.found(tx, claim.job, claim.attempt)
+        if was is None or not attempts.give_back(tx, claim.job, claim.attempt, now):
+            continue
+        outcome, counted = was
+        tx.pay(claim.run, spent=-counted, reserved=-(claim.worst or 0) if outcome is None else 0)
+        if jobs.wished_away(tx, claim):
+            jobs.stop(tx, claim, now)
+        else:
+            jobs.release(tx, claim)

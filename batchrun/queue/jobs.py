@@ -1,0 +1,198 @@
+"""The arrows that a job's worker draws: claim, succeed, fail, wait, release, stop. Each is one guarded UPDATE.
+
+The guard of whoever holds a job is (state, owner, attempt). Where it does not hold nothing changes: the caller is told
+so, and what came all the same is for `queue.late`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from batchrun.core.claim import Claim
+from batchrun.core.job import JobId, Millis, Nanos, RunId, WorkerId
+from batchrun.core.states import ARROWS, State
+from batchrun.queue.bodies import SharedParts, whole
+from batchrun.queue.runs import Terms
+from batchrun.queue.statement import Row, Statement, columns_of, lit, param
+from batchrun.queue.tables import attempts, jobs, requests, shared
+from batchrun.queue.transaction import Transaction, is_state
+
+
+def arrow(name: str, source: State) -> State:
+    """Where the arrow *name* leads from *source*. Raises ValueError if it does not start there."""
+    found = ARROWS[name]
+    if source not in found.sources:
+        raise ValueError(f"no arrow {name} starts at {source}")
+    return found.target
+
+
+def _next(*more: sa.ColumnElement[bool]) -> Statement:
+    facts = (jobs.c.id, jobs.c.key, jobs.c.attempt, jobs.c.tries, jobs.c.est_input, jobs.c.max_tokens, jobs.c.worst)
+    return Statement(
+        sa.select(*facts)
+        .where(jobs.c.run == param("run"), jobs.c.model == param("model"), is_state(jobs.c.state, State.QUEUED), *more)
+        .order_by(jobs.c.seq)
+        .limit(param("n"))
+        .with_for_update(skip_locked=True)
+    )
+
+
+NEXT = _next()
+NEXT_BOUNDED = _next(jobs.c.worst.is_not(None))
+"""The next queued jobs of one run and model; the second leaves out those whose cost has no bound."""
+
+_CLAIM = Statement(
+    jobs.update()
+    .where(jobs.c.id == param("job"), is_state(jobs.c.state, State.QUEUED), jobs.c.attempt == param("was"))
+    .values(state=lit(arrow("claim", State.QUEUED)), owner=param("worker"), attempt=jobs.c.attempt + lit(1))
+)
+_BEGIN_ATTEMPT = Statement(columns_of(attempts, "job", "n", "via", "worker", "claimed", "worst"))
+_PARTS = Statement(
+    sa.select(requests.c.own, requests.c.shared, requests.c.order, requests.c.overrides).where(
+        requests.c.job == param("job")
+    )
+)
+_SHARED = Statement(sa.select(shared.c.body).where(shared.c.id == param("part")))
+
+
+def claim(
+    tx: Transaction, terms: Terms, model: str, n: int, worker: WorkerId, now: Millis, parts: SharedParts
+) -> tuple[Claim, ...]:
+    """Up to *n* queued jobs of *model*, in the order of the file, become *running*, each with its attempt row.
+
+    Together they cost at most what `terms.money` leaves.
+    """
+    money = terms.money
+    rows = tx.rows(NEXT if money is None else NEXT_BOUNDED, run=terms.run, model=model, n=n)
+    rows = rows if money is None else _affordable(rows, money)
+    if not rows:
+        return ()
+    moved = tx.run_many(_CLAIM, ("job", "was", "worker"), [(row[0], row[2], worker) for row in rows])
+    assert moved == len(rows), "a queued job was claimed by somebody else in this very transaction"
+    tx.run_many(
+        _BEGIN_ATTEMPT,
+        ("job", "n", "via", "worker", "claimed", "worst"),
+        [(row[0], row[2] + 1, "realtime", worker, now, row[6]) for row in rows],
+    )
+    tx.moved(terms.run, model, State.QUEUED, State.RUNNING, len(rows))
+    tx.pay(terms.run, reserved=sum(row[6] or 0 for row in rows))
+    return tuple(
+        Claim(
+            job=JobId(job),
+            run=terms.run,
+            key=key,
+            model=model,
+            attempt=was + 1,
+            tries=tries,
+            worker=worker,
+            body=_body(tx, job, parts),
+            est_input=est_input,
+            max_tokens=max_tokens,
+            worst=worst,
+            claimed=now,
+            betas=terms.betas,
+            headers=terms.headers,
+        )
+        for job, key, was, tries, est_input, max_tokens, worst in rows
+    )
+
+
+def _affordable(rows: list[Row], money: Nanos) -> list[Row]:
+    """The first of *rows* that *money* pays for, without a gap: else a dear one would wait for ever."""
+    left = int(money)
+    for at, row in enumerate(rows):
+        left -= row[6]
+        if left < 0:
+            return rows[:at]
+    return rows
+
+
+def _body(tx: Transaction, job: int, parts: SharedParts) -> str:
+    row = tx.row(_PARTS, job=job)
+    assert row is not None, f"job {job} has no request"
+    own, part, order, overrides = row
+    pieces = None
+    if part is not None:
+        pieces = parts.get(part)
+        if pieces is None:
+            found = tx.row(_SHARED, part=part)
+            assert found is not None, f"job {job} has lost its shared part"
+            pieces = parts.put(part, found[0])
+    return whole(own, pieces, order, overrides)
+
+
+def _held(columns: dict[str, sa.ColumnElement[Any]], name: str) -> Statement:
+    """The UPDATE of the arrow *name* for a running job, if it still is its worker's."""
+    return Statement(
+        jobs.update()
+        .where(
+            jobs.c.id == param("job"),
+            is_state(jobs.c.state, State.RUNNING),
+            jobs.c.owner == param("worker"),
+            jobs.c.attempt == param("n"),
+        )
+        .values(state=lit(arrow(name, State.RUNNING)), owner=sa.null(), **columns)
+    )
+
+
+_SUCCEED = _held({"finished": param("now"), "error": sa.null()}, "succeed")
+_FAIL = _held({"finished": param("now"), "error": param("why"), "tries": jobs.c.tries + lit(1)}, "fail")
+_WAIT = _held({"due": param("at"), "error": param("why"), "tries": jobs.c.tries + param("counts")}, "wait")
+_RELEASE = _held({}, "release")
+_STOP = _held({"finished": param("now"), "error": sa.null()}, "stop")
+_WISH = Statement(
+    sa.select(jobs.c.cancel_requested)
+    .where(
+        jobs.c.id == param("job"),
+        is_state(jobs.c.state, State.RUNNING),
+        jobs.c.owner == param("worker"),
+        jobs.c.attempt == param("n"),
+    )
+    .with_for_update()
+)
+
+
+def succeed(tx: Transaction, claim: Claim, now: Millis) -> bool:
+    return _moved(tx, claim, State.SUCCEEDED, tx.run(_SUCCEED, **_guard(claim), now=now))
+
+
+def fail(tx: Transaction, claim: Claim, now: Millis, why: str) -> bool:
+    """Out of tries or refused; it was one of its tries."""
+    return _moved(tx, claim, State.FAILED, tx.run(_FAIL, **_guard(claim), now=now, why=why))
+
+
+def wait(tx: Transaction, claim: Claim, due: Millis, why: str, *, counts: bool) -> bool:
+    moved = tx.run(_WAIT, **_guard(claim), at=due, why=why, counts=int(counts))
+    return _moved(tx, claim, State.WAITING, moved)
+
+
+def release(tx: Transaction, claim: Claim) -> bool:
+    """Back to the queue; not a try."""
+    return _moved(tx, claim, State.QUEUED, tx.run(_RELEASE, **_guard(claim)))
+
+
+def stop(tx: Transaction, claim: Claim, now: Millis) -> bool:
+    """Cancelled while it was out, and no answer came."""
+    return _moved(tx, claim, State.CANCELLED, tx.run(_STOP, **_guard(claim), now=now))
+
+
+def wished_away(tx: Transaction, claim: Claim) -> bool | None:
+    """Whether the job that *claim* holds shall be cancelled; None if the claim does not hold any more."""
+    row = tx.row(_WISH, **_guard(claim))
+    return None if row is None else row[0] is not None
+
+
+def _guard(claim: Claim) -> dict[str, int]:
+    return {"job": claim.job, "worker": claim.worker, "n": claim.attempt}
+
+
+def _moved(tx: Transaction, claim: Claim, target: State, rows: int) -> bool:
+    if rows:
+        tx.moved(claim.run, claim.model, State.RUNNING, target)
+    return bool(rows)
+
+
+def any_queued(tx: Transaction, run: RunId, model: str) -> bool:
+    return tx.row(NEXT, run=run, model=model, n=1) is not None

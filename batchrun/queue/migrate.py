@@ -1,0 +1,119 @@
+"""Bringing a database to this program's tables: one SELECT if they are there, all or nothing if they are not."""
+
+from __future__ import annotations
+
+import secrets
+import sqlite3
+import time
+from pathlib import Path
+
+import sqlalchemy as sa
+
+import batchrun
+from batchrun.errors import SchemaError, UsageError
+from batchrun.queue.schema import VERSION
+from batchrun.queue.tables import meta
+
+_ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
+
+_STATE = "SELECT (SELECT version_num FROM alembic_version), (SELECT value FROM meta WHERE key = 'simulated')"
+
+
+def ensure(engine: sa.Engine, *, simulated: bool | None = False) -> None:
+    """Make sure that the tables are those of this program. Two processes that come at once are served one by one.
+
+    Raises SchemaError, having changed nothing, for a newer schema or a database that is not ours; UsageError if a
+    simulated queue is opened for the real API or the other way round.
+    """
+    with engine.connect() as connection:
+        found = _glance(connection)
+    if found is None or found[0] != VERSION:
+        with engine.begin() as connection:
+            found = _look(connection)
+            if found is None or found[0] != VERSION:
+                _upgrade(connection)
+                if found is None:
+                    _furnish(connection, simulated=bool(simulated))
+                found = _look(connection)
+    assert found is not None
+    made_for_simulation = found[1] == "1"
+    if simulated is not None and simulated != made_for_simulation:
+        raise _mixed(engine.url.database, made_for_simulation)
+
+
+def _glance(connection: sa.Connection) -> tuple[str, str] | None:
+    """Schema version and 'simulated', on the driver's cursor: it begins no transaction and waits for no writer."""
+    cursor = connection.connection.cursor()
+    try:
+        cursor.execute(_STATE)
+        version, simulated = cursor.fetchall()[0]
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorname != "SQLITE_ERROR":
+            raise
+        return None  # no such table
+    finally:
+        cursor.close()
+    return None if version is None or simulated is None else (version, simulated)
+
+
+def _look(connection: sa.Connection) -> tuple[str, str] | None:
+    """The same in a transaction, with a judgement; None for an empty database."""
+    tables = set(sa.inspect(connection).get_table_names())
+    if not tables:
+        return None
+    database = connection.engine.url.database
+    if not {"meta", "alembic_version"} <= tables:
+        raise not_ours(database)
+    version, simulated = connection.exec_driver_sql(_STATE).one()
+    if version is None or simulated is None:
+        raise not_ours(database)
+    if version > VERSION:
+        raise SchemaError(
+            f"database {database} has schema {version}, this batchrun {batchrun.__version__} knows {VERSION}",
+            hint="upgrade with `pip install -U batchrun`; older versions never write to newer databases",
+        )
+    return version, simulated
+
+
+def not_ours(database: str | None) -> SchemaError:
+    return SchemaError(
+        f"{database} is a database of another program; it was left as it is", hint="--db names another file"
+    )
+
+
+def _mixed(database: str | None, made_for_simulation: bool) -> UsageError:
+    if made_for_simulation:
+        return UsageError(
+            f"the queue in {database} is a simulated one", hint="add --simulate, or name another file with --db"
+        )
+    return UsageError(
+        f"the queue in {database} is for the real API", hint="leave out --simulate, or name another file with --db"
+    )
+
+
+def _upgrade(connection: sa.Connection) -> None:
+    """Run what is missing of the migrations on *connection*, inside its transaction: all or nothing."""
+    from alembic import command  # noqa: PLC0415  # a third of a second, and needed once in a database's life
+    from alembic.config import Config  # noqa: PLC0415
+
+    config = Config(attributes={"connection": connection})
+    config.set_main_option("script_location", str(scripts()).replace("%", "%%"))
+    command.upgrade(config, "head")
+
+
+def scripts() -> Path:
+    """The folder of the migrations: inside the installed package, else beside it in a checkout."""
+    package = Path(batchrun.__file__).parent
+    installed = package / "_migrations"
+    return installed if installed.is_dir() else package.parent / "migrations"
+
+
+def _furnish(connection: sa.Connection, *, simulated: bool) -> None:
+    """What a new queue knows of itself. Its token is part of each custom_id that it sends."""
+    rows = {
+        "queue": "".join(secrets.choice(_ALPHABET) for _ in range(8)),
+        "created": str(time.time_ns() // 1_000_000),
+        "simulated": str(int(simulated)),
+        "jobs": "0",
+    }
+    connection.execute(meta.insert(), [{"key": key, "value": value} for key, value in rows.items()])

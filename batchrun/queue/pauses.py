@@ -1,0 +1,67 @@
+"""Pauses as rows: one for each scope and subject."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+
+from batchrun.core.job import Millis, RunId
+from batchrun.core.pause import Pause, PauseScope
+from batchrun.queue.statement import Statement, columns_of, param
+from batchrun.queue.tables import pauses
+from batchrun.queue.transaction import Transaction
+
+_FACTS = ("scope", "subject", "reason", "message", "hint", "since", "until", "probes", "probed")
+_ALL = Statement(sa.select(*(pauses.c[name] for name in _FACTS)).order_by(pauses.c.scope, pauses.c.subject))
+_WRITE = Statement(columns_of(pauses, *_FACTS))
+_LIFT = Statement(pauses.delete().where(pauses.c.scope == param("the_scope"), pauses.c.subject == param("the_subject")))
+
+
+def standing(tx: Transaction) -> Sequence[Pause]:
+    return [
+        Pause(
+            scope=PauseScope(scope),
+            subject=subject,
+            reason=reason,
+            message=message,
+            hint=hint,
+            since=Millis(since),
+            until=until,
+            probes=probes,
+            probed=probed,
+        )
+        for scope, subject, reason, message, hint, since, until, probes, probed in tx.rows(_ALL)
+    ]
+
+
+def write(tx: Transaction, pause: Pause) -> None:
+    """The pause of its scope and subject, in place of an older one."""
+    lift(tx, pause.scope, pause.subject)
+    tx.run(_WRITE, **{name: getattr(pause, name) for name in _FACTS})
+
+
+def lift(tx: Transaction, scope: PauseScope, subject: str) -> bool:
+    """False if there was none."""
+    return bool(tx.run(_LIFT, the_scope=scope, the_subject=subject))
+
+
+def most(tx: Transaction, run: RunId, account: int | None, model: str, now: Millis) -> int | None:
+    """How many jobs the standing pauses let go at *now*: None for any number, 0 for none.
+
+    What a person paused stays until its end. Any other pause lets one job ask whether it is over, when that is due;
+    whether one is out already, and whether another key makes it due at once, the scheduler knows.
+    """
+    subjects = {(PauseScope.RUN, str(run))}
+    if account is not None:
+        subjects |= {(PauseScope.ACCOUNT, str(account)), (PauseScope.MODEL, f"{account}:{model}")}
+    few: int | None = None
+    for pause in standing(tx):
+        if (pause.scope, pause.subject) not in subjects:
+            continue
+        if pause.reason == "user" and not pause.probe_due(now):
+            return 0
+        if pause.scope is PauseScope.RUN and not pause.probe_due(now):
+            return 0
+        few = 1
+    return few

@@ -1,0 +1,182 @@
+"""Runs as a worker sees them: which have work, on what terms, and when they are done."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from batchrun.core.claim import OpenRun
+from batchrun.core.job import Millis, Nanos, RunId
+from batchrun.core.retry import RetryPolicy
+from batchrun.core.states import ARROWS, FINAL, RunState, State
+from batchrun.queue import pauses
+from batchrun.queue.statement import Row, Statement, lit, param
+from batchrun.queue.tables import jobs, run_counts, runs
+from batchrun.queue.transaction import Transaction, is_state
+
+PROMOTED = 1000
+"""Jobs whose time has come that one call puts into the queue at most, so that a claim never waits for a million."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """On what terms a job of the run may leave now."""
+
+    run: RunId
+    betas: tuple[str, ...]
+    headers: Mapping[str, str]
+    money: Nanos | None  #: what its jobs may cost together; None where nothing caps them
+    most: int | None = None  #: how many may leave; None for any number
+
+
+_TERMS = Statement(
+    sa.select(runs.c.account, runs.c.budget, runs.c.spent + runs.c.reserved, runs.c.betas, runs.c.headers)
+    .where(runs.c.id == param("run"), runs.c.state == lit(RunState.OPEN))
+    .with_for_update()
+)
+
+
+def terms(tx: Transaction, run: RunId, model: str, now: Millis, left: Nanos | None) -> Terms | None:
+    """The terms of *run* for jobs of *model*; None if nothing of it may leave. *left* caps its money once more."""
+    row = tx.row(_TERMS, run=run)
+    if row is None:
+        return None
+    account, budget, used, betas, headers = row
+    most = pauses.most(tx, run, account, model, now)
+    if most == 0:
+        return None
+    caps = [] if budget is None else [budget - used - tx.unwritten(run)]
+    if left is not None:
+        caps.append(left)
+    return Terms(run, tuple(json.loads(betas)), json.loads(headers), Nanos(max(0, min(caps))) if caps else None, most)
+
+
+_DUE = Statement(
+    jobs.update()
+    .where(
+        jobs.c.id.in_(
+            sa.select(jobs.c.id)
+            .where(is_state(jobs.c.state, State.WAITING), jobs.c.due <= param("now"))
+            .order_by(jobs.c.due)
+            .limit(lit(PROMOTED))
+            .with_for_update(skip_locked=True)
+            .scalar_subquery()
+        ),
+        is_state(jobs.c.state, State.WAITING),
+    )
+    .values(state=lit(ARROWS["promote"].target), due=sa.null(), error=sa.null())
+    .returning(jobs.c.run, jobs.c.model)
+)
+_NEXT_DUE = Statement(
+    sa.select(jobs.c.due)
+    .join(runs, runs.c.id == jobs.c.run)
+    .where(is_state(jobs.c.state, State.WAITING), runs.c.state == lit(RunState.OPEN))
+    .order_by(jobs.c.due)
+    .limit(lit(1))
+)
+_WORK = Statement(
+    sa.select(
+        runs.c.id,
+        runs.c.name,
+        runs.c.mode,
+        runs.c.priority,
+        runs.c.tries,
+        runs.c.account,
+        runs.c.budget,
+        runs.c.spent,
+        runs.c.reserved,
+        runs.c.betas,
+        runs.c.headers,
+        run_counts.c.model,
+        run_counts.c.state,
+        run_counts.c.n,
+    )
+    .join(run_counts, run_counts.c.run == runs.c.id)
+    .where(
+        runs.c.state == lit(RunState.OPEN),
+        sa.or_(is_state(run_counts.c.state, State.QUEUED), is_state(run_counts.c.state, State.WAITING)),
+        run_counts.c.n > lit(0),
+    )
+    .order_by(runs.c.id, run_counts.c.model)
+)
+
+
+def promote(tx: Transaction, now: Millis) -> int:
+    """Waiting jobs whose time has come are *queued*, the longest due first, at most `PROMOTED`."""
+    rows = tx.rows(_DUE, now=now)
+    for run, model in rows:
+        tx.moved(run, model, State.WAITING, State.QUEUED)
+    return len(rows)
+
+
+def next_due(tx: Transaction) -> Millis | None:
+    row = tx.row(_NEXT_DUE)
+    return None if row is None else Millis(row[0])
+
+
+def work(tx: Transaction) -> list[OpenRun]:
+    """Open runs with queued or waiting jobs, in the order they were made."""
+    tx.flush()
+    found: dict[int, tuple[Row, dict[str, int], list[int]]] = {}
+    for *facts, model, state, n in tx.rows(_WORK):
+        _facts, queued, waiting = found.setdefault(facts[0], (tuple(facts), {}, [0]))
+        if state == State.QUEUED:
+            queued[model] = n
+        else:
+            waiting[0] += n
+    return [_open_run(facts, queued, waiting[0]) for facts, queued, waiting in found.values()]
+
+
+def _open_run(facts: Row, queued: Mapping[str, int], waiting: int) -> OpenRun:
+    run, name, mode, priority, tries, account, budget, spent, reserved, betas, headers = facts
+    return OpenRun(
+        id=RunId(run),
+        name=name,
+        mode=mode,
+        priority=priority,
+        policy=RetryPolicy(tries=tries),
+        account=account,
+        queued=queued,
+        waiting=waiting,
+        budget=budget,
+        left=None if budget is None else Nanos(budget - spent - reserved),
+        betas=tuple(json.loads(betas)),
+        headers=json.loads(headers),
+    )
+
+
+_BIND = Statement(
+    runs.update()
+    .where(runs.c.id == param("run"), sa.or_(runs.c.account.is_(None), runs.c.account == param("to")))
+    .values(account=param("to"))
+)
+
+
+def bind(tx: Transaction, run: RunId, account: int) -> bool:
+    return bool(tx.run(_BIND, run=run, to=account))
+
+
+_UNFINISHED = (
+    sa.select(run_counts.c.run)
+    .where(
+        run_counts.c.run == runs.c.id,
+        run_counts.c.n > lit(0),
+        run_counts.c.state.not_in([sa.literal(state.value, literal_execute=True) for state in sorted(FINAL)]),
+    )
+    .exists()
+)
+_SETTLE = Statement(
+    runs.update()
+    .where(runs.c.state == lit(RunState.OPEN), ~_UNFINISHED)
+    .values(state=lit(RunState.DONE), done=param("now"))
+    .returning(runs.c.id, runs.c.name)
+)
+
+
+def settle(tx: Transaction, now: Millis) -> Sequence[tuple[RunId, str]]:
+    """Open runs without an unfinished job are *done*."""
+    tx.flush()
+    return sorted((RunId(run), name) for run, name in tx.rows(_SETTLE, now=now))

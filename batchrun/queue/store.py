@@ -1,0 +1,155 @@
+"""The queue as the scheduler asks for it: each verb one operation, durable when it returns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from batchrun.core.account import Account
+from batchrun.core.claim import (
+    Claim,
+    Finish,
+    Kept,
+    KnownAccount,
+    LearnedLimit,
+    OpenRun,
+    Released,
+    Taken,
+    WorkerCard,
+)
+from batchrun.core.events import Event
+from batchrun.core.job import Millis, Nanos, RunId, WorkerId
+from batchrun.core.pause import Pause, PauseScope
+from batchrun.queue import accounts, events, finish, jobs, pauses, recovery, runs, workers
+from batchrun.queue.bodies import SharedParts
+from batchrun.queue.locks import Locks
+from batchrun.queue.transaction import Transaction
+from batchrun.queue.writing import Performer
+
+
+class QueueStore:
+    """`core.ports.Store` on a database. Belongs to one event loop; who registers here lives as long as *locks*."""
+
+    def __init__(self, performer: Performer, locks: Locks) -> None:
+        self._performer = performer
+        self._locks = locks
+        self._parts = SharedParts()
+        self._log = events.Log()
+        self._cards: dict[WorkerId, WorkerCard] = {}
+        self._now = Millis(0)  # the latest moment that anybody told
+
+    async def register(self, card: WorkerCard) -> WorkerId:
+        """Raises WorkerBusy while another worker drains this queue."""
+        self._locks.hold_run(card)
+        try:
+
+            def enter(tx: Transaction) -> WorkerId:
+                workers.refuse_second(tx, self._locks, card)
+                return workers.enter(tx, workers.WORKER, card)
+
+            worker = await self._performer.perform(enter)
+            self._locks.hold(worker)
+            await self._performer.perform(lambda tx: workers.arrive(tx, worker))
+        except BaseException:
+            self._locks.drop_run()
+            raise
+        self._cards[worker] = card
+        self._tell(card.started)
+        return worker
+
+    async def leave(self, worker: WorkerId) -> None:
+        """What *worker* still holds is out, and nobody waits for it any more: it is given back as after a crash."""
+
+        def leave(tx: Transaction) -> None:
+            recovery.give_back(tx, worker, self._now)
+            workers.leave(tx, worker, self._now)
+
+        await self._performer.perform(leave)
+        self._locks.drop(worker)
+        self._locks.drop_run()
+
+    async def recover(self, worker: WorkerId, now: Millis) -> Released:
+        self._tell(now)
+        dead = await self._performer.perform(
+            lambda tx: workers.dead(tx, workers.WORKER, self._locks, self._cards[worker])
+        )
+        unknown = 0
+        for one in dead:
+
+            def bury(tx: Transaction, one: WorkerId = one) -> Released:
+                released = recovery.give_back(tx, one, now)
+                workers.leave(tx, one, now)
+                return released
+
+            unknown += (await self._performer.perform(bury)).unknown
+            self._locks.drop(one)
+        return Released(unsent=0, unknown=unknown)
+
+    async def work(self, now: Millis) -> Sequence[OpenRun]:
+        self._tell(now)
+
+        def work(tx: Transaction) -> Sequence[OpenRun]:
+            runs.promote(tx, now)
+            return runs.work(tx)
+
+        return await self._performer.perform(work)
+
+    async def next_due(self) -> Millis | None:
+        return await self._performer.perform(runs.next_due)
+
+    async def claim(self, run: RunId, model: str, n: int, worker: WorkerId, now: Millis, left: Nanos | None) -> Taken:
+        self._tell(now)
+
+        def claim(tx: Transaction) -> Taken:
+            terms = runs.terms(tx, run, model, now, left)
+            if terms is None:
+                return Taken(claims=())
+            most = n if terms.most is None else min(n, terms.most)
+            claims = jobs.claim(tx, terms, model, most, worker, now, self._parts)
+            short = terms.money is not None and len(claims) < most and jobs.any_queued(tx, run, model)
+            return Taken(claims=claims, penniless=short)
+
+        return await self._performer.perform(claim)
+
+    async def finish(self, finished: Finish) -> Kept:
+        self._tell(finished.ended)
+        return await self._performer.perform(lambda tx: finish.store(tx, finished))
+
+    async def release(self, claims: Sequence[Claim], now: Millis) -> None:
+        self._tell(now)
+        await self._performer.perform(lambda tx: finish.release(tx, claims, now))
+
+    async def known_account(self, fingerprint: str) -> KnownAccount | None:
+        return await self._performer.perform(lambda tx: accounts.known(tx, fingerprint))
+
+    async def remember_account(self, account: Account, fingerprint: str, now: Millis) -> KnownAccount:
+        return await self._performer.perform(lambda tx: accounts.remember(tx, account, fingerprint, now))
+
+    async def bind(self, run: RunId, account: int) -> bool:
+        return await self._performer.perform(lambda tx: runs.bind(tx, run, account))
+
+    async def pauses(self) -> Sequence[Pause]:
+        return await self._performer.perform(pauses.standing)
+
+    async def pause(self, pause: Pause) -> None:
+        await self._performer.perform(lambda tx: pauses.write(tx, pause))
+
+    async def lift(self, scope: PauseScope, subject: str) -> None:
+        await self._performer.perform(lambda tx: pauses.lift(tx, scope, subject))
+
+    async def limits(self, account: int) -> Sequence[LearnedLimit]:
+        return await self._performer.perform(lambda tx: accounts.limits(tx, account))
+
+    async def remember_limit(self, account: int, limit: LearnedLimit) -> None:
+        await self._performer.perform(lambda tx: accounts.remember_limit(tx, account, limit))
+
+    async def record(self, told: Sequence[Event]) -> None:
+        rows = self._log.thinned(told)
+        if rows:
+            await self._performer.perform(lambda tx: events.record(tx, rows))
+
+    async def settle(self, now: Millis) -> Sequence[tuple[RunId, str]]:
+        self._tell(now)
+        return await self._performer.perform(lambda tx: runs.settle(tx, now))
+
+    def _tell(self, now: Millis) -> None:
+        self._now = max(self._now, now)

@@ -1,0 +1,92 @@
+"""One transaction of the queue: statements run at once, counts and money are added up and written before the commit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from batchrun.core.job import Nanos, RunId
+from batchrun.core.states import State
+from batchrun.queue.statement import Row, Statement, columns_of, lit, param
+from batchrun.queue.tables import run_counts, runs
+
+_COUNT = Statement(
+    run_counts.update()
+    .where(run_counts.c.run == param("the_run"), run_counts.c.model == param("the_model"))
+    .where(run_counts.c.state == param("the_state"))
+    .values(n=run_counts.c.n + param("more"))
+)
+_FIRST_COUNT = Statement(columns_of(run_counts, "run", "model", "state", "n"))
+_MONEY = Statement(
+    runs.update()
+    .where(runs.c.id == param("the_run"))
+    .values(spent=runs.c.spent + param("more_spent"), reserved=runs.c.reserved + param("more_reserved"))
+)
+
+
+class Transaction:
+    """What an operation gets to work with. Not thread-safe; of no use after the commit."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self.connection = connection
+        self._dialect = connection.dialect
+        self._cursor: Any = connection.connection.cursor()
+        self._counts: dict[tuple[RunId, str, State], int] = {}
+        self._money: dict[RunId, tuple[int, int]] = {}
+
+    def run(self, statement: Statement, **values: Any) -> int:
+        """The number of rows that *statement* changed."""
+        self._cursor.execute(*statement.bind(self._dialect, values))
+        return int(self._cursor.rowcount)
+
+    def run_many(self, statement: Statement, names: Sequence[str], rows: Iterable[Row]) -> int:
+        """The number of rows that *statement* changed, run once for each of *rows*, whose values have *names*."""
+        self._cursor.executemany(*statement.bind_many(self._dialect, names, rows))
+        return int(self._cursor.rowcount)
+
+    def rows(self, statement: Statement, **values: Any) -> list[Row]:
+        """All rows of a SELECT, or of a RETURNING."""
+        self._cursor.execute(*statement.bind(self._dialect, values))
+        rows: list[Row] = self._cursor.fetchall()
+        return rows
+
+    def row(self, statement: Statement, **values: Any) -> Row | None:
+        """The first row."""
+        rows = self.rows(statement, **values)
+        return rows[0] if rows else None
+
+    def moved(self, run: RunId, model: str, source: State | None, target: State | None, n: int = 1) -> None:
+        """*n* jobs went from *source* (None: they are new) to *target* (None: they are gone)."""
+        if source is not None:
+            key = (run, model, source)
+            self._counts[key] = self._counts.get(key, 0) - n
+        if target is not None:
+            key = (run, model, target)
+            self._counts[key] = self._counts.get(key, 0) + n
+
+    def pay(self, run: RunId, *, spent: int = 0, reserved: int = 0) -> None:
+        """Change what *run* has spent and reserved, in nano-dollars."""
+        was_spent, was_reserved = self._money.get(run, (0, 0))
+        self._money[run] = (was_spent + spent, was_reserved + reserved)
+
+    def unwritten(self, run: RunId) -> Nanos:
+        """What this transaction has taken of the money of *run* (negative: gave back) and not yet written."""
+        return Nanos(sum(self._money.get(run, (0, 0))))
+
+    def flush(self) -> None:
+        """Write the sums. Reads of counts or money come after it; the commit does it by itself."""
+        for (run, model, state), more in self._counts.items():
+            if more and not self.run(_COUNT, the_run=run, the_model=model, the_state=state, more=more):
+                self.run(_FIRST_COUNT, run=run, model=model, state=state, n=more)
+        for run, (spent, reserved) in self._money.items():
+            if spent or reserved:
+                self.run(_MONEY, the_run=run, more_spent=spent, more_reserved=reserved)
+        self._counts.clear()
+        self._money.clear()
+
+
+def is_state(column: sa.ColumnElement[str], state: State) -> sa.ColumnElement[bool]:
+    """`column = 'state'`, written so that a partial index on the state is used."""
+    return column == lit(state.value)

@@ -1,0 +1,69 @@
+"""Workers and loaders as rows: who came, who left, and who died without a word."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+
+import sqlalchemy as sa
+
+from batchrun.core.claim import WorkerCard
+from batchrun.core.job import Millis, WorkerId
+from batchrun.queue.locks import Locks, busy, process_lives
+from batchrun.queue.statement import Statement, columns_of, param
+from batchrun.queue.tables import workers
+from batchrun.queue.transaction import Transaction
+
+__all__ = ["LOADER", "WORKER", "Locks", "arrive", "dead", "enter", "leave", "refuse_second"]
+
+WORKER = "worker"
+LOADER = "loader"
+
+_CARD = ("pid", "host", "boot", "version", "command", "started")
+_ENTER = Statement(columns_of(workers, "role", *_CARD, "left").returning(workers.c.id))
+_ARRIVE = Statement(workers.update().where(workers.c.id == param("it")).values(left=sa.null()))
+_LEAVE = Statement(workers.update().where(workers.c.id == param("it")).values(left=param("now")))
+_PRESENT = Statement(
+    sa.select(workers.c.id, *(workers.c[name] for name in _CARD))
+    .where(workers.c.left.is_(None), workers.c.role == param("the_role"))
+    .order_by(workers.c.id)
+)
+
+
+def enter(tx: Transaction, role: str, card: WorkerCard) -> WorkerId:
+    """A row for *card* that does not count as alive yet: its lock is taken next, then it may `arrive`."""
+    row = tx.row(_ENTER, role=role, **asdict(card), left=card.started)
+    assert row is not None
+    return WorkerId(row[0])
+
+
+def arrive(tx: Transaction, worker: WorkerId) -> None:
+    tx.run(_ARRIVE, it=worker)
+
+
+def leave(tx: Transaction, worker: WorkerId, now: Millis) -> None:
+    tx.run(_LEAVE, it=worker, now=now)
+
+
+def present(tx: Transaction, role: str) -> dict[WorkerId, WorkerCard]:
+    """Who came and did not leave; some of them may be dead."""
+    rows = tx.rows(_PRESENT, the_role=role)
+    return {WorkerId(it): WorkerCard(**dict(zip(_CARD, facts, strict=True))) for it, *facts in rows}
+
+
+def dead(tx: Transaction, role: str, locks: Locks, here: WorkerCard) -> Sequence[WorkerId]:
+    """Who came, did not leave, and lives no more."""
+    return [worker for worker, card in present(tx, role).items() if not _lives(worker, card, locks, here)]
+
+
+def refuse_second(tx: Transaction, locks: Locks, here: WorkerCard) -> None:
+    """Raises WorkerBusy if a worker lives although its locks were removed."""
+    for worker, card in present(tx, WORKER).items():
+        if _lives(worker, card, locks, here):
+            raise busy(card)
+
+
+def _lives(worker: WorkerId, card: WorkerCard, locks: Locks, here: WorkerCard) -> bool:
+    alive = locks.alive(worker)
+    # Where the file is gone the locks say nothing: somebody removed them, or the database came here without them.
+    return process_lives(card, here) if alive is None else alive

@@ -1,0 +1,210 @@
+"""Who performs operations: one database thread with natural group commit, or the caller itself, at once.
+
+An operation is a function of a `Transaction`. It may be run more than once before it counts, so it does nothing but
+read and write rows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+import sqlalchemy as sa
+
+from batchrun.errors import BatchrunError, StoreError
+from batchrun.queue.connect import close_queue
+from batchrun.queue.faults import Fault, fault_of
+from batchrun.queue.transaction import Transaction
+
+T = TypeVar("T")
+Op = Callable[[Transaction], T]
+OnTrouble = Callable[[str, str], None]
+
+GROUP = 500
+"""Operations in one transaction at most."""
+
+ROOM = 2000
+"""Operations that may wait; who comes then waits before it is taken on."""
+
+FIRST_REST = 0.05
+LONGEST_REST = 5.0
+"""Seconds between two tries while the disk is full or somebody else has the database, doubling."""
+
+
+class Performer(Protocol):
+    async def perform(self, op: Op[T]) -> T:
+        """What *op* returns, once it is durable. Raises what *op* raises, with nothing of it kept, or StoreError."""
+        ...
+
+
+def perform_now(engine: sa.Engine, op: Op[T]) -> T:
+    """Perform *op* in a transaction of its own. Raises StoreError if the database cannot be used."""
+    try:
+        with engine.begin() as connection:
+            transaction = Transaction(connection)
+            result = op(transaction)
+            transaction.flush()
+    except (sa.exc.DBAPIError, sqlite3.Error) as error:
+        fault = fault_of(error)
+        if fault is None:
+            raise
+        raise fault.raised(engine.url.database) from error
+    return result
+
+
+class Inline:
+    """Performs at once, in the caller's thread: the order of everything is the order of the calls."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+
+    async def perform(self, op: Op[T]) -> T:
+        return perform_now(self._engine, op)
+
+
+@dataclass(slots=True)
+class _Asked:
+    op: Op[Any]
+    future: asyncio.Future[Any]
+    result: Any = None
+    error: BaseException | None = None
+
+
+class _Failed(Exception):
+    def __init__(self, asked: _Asked, error: Exception) -> None:
+        super().__init__()
+        self.asked = asked
+        self.error = error
+
+
+class Writer:
+    """One thread and one connection. It takes all that waits, commits once, then acknowledges.
+
+    No timer and no window of loss: what is acknowledged is durable, and a crash loses only what is not. While the
+    disk is full or the database locked the operations are kept and tried again; *on_trouble* hears of it once per
+    episode, in the event loop's thread. Belongs to the event loop in which it is first used.
+    """
+
+    def __init__(self, engine: sa.Engine, on_trouble: OnTrouble | None = None) -> None:
+        self._engine = engine
+        self._on_trouble = on_trouble
+        self._waiting: deque[_Asked] = deque()
+        self._changed = threading.Condition()
+        self._closing = False
+        self._broken: Fault | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._room = asyncio.Semaphore(ROOM)
+        self._thread: threading.Thread | None = None
+
+    async def perform(self, op: Op[T]) -> T:
+        """As `Performer`. A caller that is cancelled meanwhile does not call its operation back."""
+        await self._room.acquire()
+        loop = asyncio.get_running_loop()
+        asked = _Asked(op, loop.create_future())
+        with self._changed:
+            if self._broken is not None or self._closing:
+                self._room.release()
+                raise self._refusal()
+            if self._thread is None:
+                self._loop = loop
+                self._thread = threading.Thread(target=self._work, name="batchrun-writer", daemon=True)
+                self._thread.start()
+            self._waiting.append(asked)
+            self._changed.notify()
+        result: T = await asked.future
+        return result
+
+    async def close(self) -> None:
+        """Write what waits, and end. What the database still refuses then fails with StoreError."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify()
+        if self._thread is not None:
+            await asyncio.to_thread(self._thread.join)
+        close_queue(self._engine)
+
+    def _refusal(self) -> BatchrunError:
+        if self._broken is None:
+            return StoreError("the queue is closed")
+        return self._broken.raised(self._engine.url.database)
+
+    def _work(self) -> None:
+        while group := self._take():
+            self._keep(group)
+            assert self._loop is not None
+            self._loop.call_soon_threadsafe(self._acknowledge, group)
+
+    def _take(self) -> list[_Asked]:
+        with self._changed:
+            while not self._waiting and not self._closing:
+                self._changed.wait()
+            return [self._waiting.popleft() for _ in range(min(len(self._waiting), GROUP))]
+
+    def _acknowledge(self, group: list[_Asked]) -> None:
+        for asked in group:
+            self._room.release()
+            if asked.future.done():
+                continue  # its caller was cancelled
+            if asked.error is not None:
+                asked.future.set_exception(asked.error)
+            else:
+                asked.future.set_result(asked.result)
+
+    def _keep(self, group: list[_Asked]) -> None:
+        """Commit *group*, whatever it takes; each member has a result or an error afterwards."""
+        left = group
+        rest = FIRST_REST
+        told = False
+        while left:
+            try:
+                self._commit(left)
+                left = []
+            except _Failed as failed:
+                failed.asked.error = failed.error
+                left = [asked for asked in left if asked is not failed.asked]
+            except Exception as error:  # noqa: BLE001  # whatever it is, it must reach the callers and not kill the thread
+                fault = self._broken or fault_of(error)
+                if fault is None:
+                    left = self._one_by_one(left, error)
+                    continue
+                if fault.lasting or self._closing:
+                    self._broken = fault
+                    for asked in left:
+                        asked.error = self._refusal()
+                    return
+                if not told:
+                    told = True
+                    self._tell(fault)
+                with self._changed:
+                    self._changed.wait_for(lambda: self._closing, timeout=rest)
+                rest = min(rest * 2.0, LONGEST_REST)
+
+    def _commit(self, group: list[_Asked]) -> None:
+        with self._engine.begin() as connection:
+            transaction = Transaction(connection)
+            for asked in group:
+                try:
+                    asked.result = asked.op(transaction)
+                except Exception as error:
+                    if fault_of(error) is not None:
+                        raise
+                    raise _Failed(asked, error) from error
+            transaction.flush()
+
+    def _one_by_one(self, group: list[_Asked], error: Exception) -> list[_Asked]:
+        """The commit of *group* failed and nobody in it: alone, each shows whether it was the one."""
+        if len(group) == 1:
+            group[0].error = error
+            return []
+        for asked in group:
+            self._keep([asked])
+        return []
+
+    def _tell(self, fault: Fault) -> None:
+        if self._on_trouble is not None and self._loop is not None:
+            self._loop.call_soon_threadsafe(self._on_trouble, fault.code, fault.message)
