@@ -1,0 +1,213 @@
+"""The one place that knows them all: settings → queue, way to Claude, scheduler. What is heavy is imported late."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import resource
+import shlex
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from batchrun import __version__
+from batchrun.clock import SystemClock, boot_id
+from batchrun.core.account import Account, fingerprint, origin_of
+from batchrun.core.claim import WorkerCard
+from batchrun.core.events import Trouble
+from batchrun.core.job import Nanos, RunId
+from batchrun.core.ports import Clock, Sink, Transport
+from batchrun.errors import Exit
+from batchrun.settings import Credential, Settings
+
+if TYPE_CHECKING:
+    from batchrun.queue.locks import Locks
+    from batchrun.queue.writing import Writer
+    from batchrun.scheduler.shutdown import Shutdown
+    from batchrun.scheduler.terms import Ended, Terms
+    from batchrun.settings.tables import Tables
+
+SPARE_FILES = 64
+"""File descriptors that are not connections: the database, its locks, logs, standard streams."""
+
+SIMULATED_URL = "http://simulated.invalid"
+NO_KEY = "simulated"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What one call of `run` wants beyond the settings."""
+
+    only: RunId | None = None
+    once: bool = False
+    max_cost: Nanos | None = None
+
+
+def card() -> WorkerCard:
+    """Who this process is, for the message that says who works."""
+    return WorkerCard(
+        pid=os.getpid(),
+        host=socket.gethostname(),
+        boot=boot_id(),
+        version=__version__,
+        command=shlex.join(["batchrun", *sys.argv[1:]])[:200],
+        started=SystemClock().wall(),
+    )
+
+
+def run_pass(settings: Settings, wish: Wish, sink: Sink, *, ready: Callable[[], None] | None = None) -> Ended:
+    """Do whatever is due, in this process and in front, until it is done or something says stop.
+
+    The first SIGINT or SIGTERM drains, the second stops. Raises WorkerBusy if another worker has this database,
+    KeyRefused without a usable key, UsageError for settings that make no sense, StoreError if the database gives up.
+    *ready* is called once the work begins.
+    """
+    from batchrun.queue.connect import open_queue
+    from batchrun.queue.locks import Locks
+    from batchrun.queue.writing import Writer
+
+    credential = None if settings.simulate else settings.credential()
+    tables = settings.tables()
+    engine = open_queue(settings.db, simulated=settings.simulate)
+    locks = Locks(settings.db)
+    locks.hold_run(card())  # before anything heavy is imported: who comes second is told at once
+
+    def trouble(code: str, message: str) -> None:
+        sink.emit(Trouble(at=SystemClock().wall(), code=code, message=message))
+
+    try:
+        return asyncio.run(_pass(settings, wish, sink, credential, tables, Writer(engine, trouble), locks, ready))
+    finally:
+        locks.close()
+
+
+async def _pass(
+    settings: Settings,
+    wish: Wish,
+    sink: Sink,
+    credential: Credential | None,
+    tables: Tables,
+    writer: Writer,
+    locks: Locks,
+    ready: Callable[[], None] | None,
+) -> Ended:
+    from batchrun.queue.store import QueueStore
+    from batchrun.scheduler.run import Pass
+    from batchrun.scheduler.shutdown import Shutdown
+
+    clock = SystemClock()
+    shutdown = Shutdown()
+    try:
+        with _signals(shutdown) as received:
+            async with _transport(settings, credential, tables, clock) as transport:
+                if ready is not None:
+                    ready()
+                ended = await Pass(
+                    store=QueueStore(writer, locks),
+                    transport=transport,
+                    clock=clock,
+                    dice=random.SystemRandom(),
+                    sink=sink,
+                    terms=_terms(settings, wish, credential, tables),
+                    shutdown=shutdown,
+                ).run()
+    finally:
+        await writer.close()
+    if ended.exit is Exit.INTERRUPTED and received and received[0] is not signal.SIGINT:
+        return replace(ended, exit=Exit.TERMINATED)
+    return ended
+
+
+def _terms(settings: Settings, wish: Wish, credential: Credential | None, tables: Tables) -> Terms:
+    from batchrun.scheduler.terms import Terms
+
+    base_url = SIMULATED_URL if credential is None else settings.base_url
+    origin = origin_of(base_url)
+    secret = NO_KEY if credential is None else credential.secret
+    return Terms(
+        card=card(),
+        fingerprint=fingerprint(f"{origin} {secret}"),
+        stand_in=Account(origin=origin, name=settings.account),
+        limits=tables.limits,
+        tier=settings.tier,
+        custom=tables.custom,
+        most=_connections(settings.concurrency),
+        cost=lambda model, usage: tables.prices.cost(model, usage, batch=False),
+        grace=settings.grace,
+        only=wish.only,
+        once=wish.once,
+        max_cost=wish.max_cost,
+    )
+
+
+def _connections(wanted: int) -> int:
+    """As many requests at once as *wanted* and the process's file descriptors allow; raises the soft limit for it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    need = wanted + SPARE_FILES
+    if soft != resource.RLIM_INFINITY and soft < need:
+        soft = need if hard == resource.RLIM_INFINITY else min(need, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        return max(1, min(wanted, soft - SPARE_FILES))
+    return wanted
+
+
+@contextmanager
+def _signals(shutdown: Shutdown) -> Iterator[list[signal.Signals]]:
+    """Let SIGINT, SIGTERM and SIGHUP ask for a stop while the pass works; yields what came, in order."""
+    loop = asyncio.get_running_loop()
+    received: list[signal.Signals] = []
+
+    def ask(which: signal.Signals) -> None:
+        received.append(which)
+        shutdown.ask()
+
+    watched = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    for which in watched:
+        loop.add_signal_handler(which, ask, which)
+    try:
+        yield received
+    finally:
+        for which in watched:
+            loop.remove_signal_handler(which)
+
+
+@asynccontextmanager
+async def _transport(
+    settings: Settings, credential: Credential | None, tables: Tables, clock: Clock
+) -> AsyncIterator[Transport]:
+    """The way to Claude, or to the simulator in this process."""
+    import httpx2
+
+    from batchrun.claude.client import Connection, KeyKind, build
+    from batchrun.claude.messages import Messages
+
+    http_client: httpx2.AsyncClient | None = None
+    if credential is None:
+        from batchrun.simulator.api import Simulator
+        from batchrun.simulator.inprocess import InProcess
+        from batchrun.simulator.plan import Plan
+
+        plan = Plan(limits=tables.limits.tiers[settings.tier], pools=tables.limits.pools)
+        dice = random.Random(plan.seed)  # noqa: S311  # the same answers each time, and nothing secret
+        http_client = httpx2.AsyncClient(transport=InProcess(Simulator(plan, clock, dice)))
+        connection = Connection(secret=NO_KEY, base_url=SIMULATED_URL, api_version=settings.api_version)
+    else:
+        connection = Connection(
+            secret=credential.secret,
+            kind=KeyKind(credential.kind),
+            base_url=settings.base_url,
+            api_version=settings.api_version,
+            connect=settings.connect_timeout,
+            read=settings.read_timeout,
+            connections=settings.concurrency,
+        )
+    transport = Messages(build(connection, http_client), clock, settings.stream_above, account_name=settings.account)
+    try:
+        yield transport
+    finally:
+        await transport.close()
