@@ -56,15 +56,13 @@ def step(window: Window, signal: Signal, *, in_flight: int, now: float, cut: boo
 
 
 def _grown(window: Window, peak: int, in_flight: int, now: float) -> Window:
-    size = window.size
+    size, answers = window.size, window.answers + 1
     if size >= window.most:
         return window
-    if now >= window.held:
-        if window.slow_start and size < 2 * peak:
-            size = min(size + 1.0, window.most)
-        elif not window.slow_start and peak >= int(size):
-            size = min(size + 1.0 / size, window.most)
-    answers = window.answers + 1
-    if answers >= window.size:
+    over = answers >= int(size)
+    used = size < 2 * peak if window.slow_start else over and peak >= int(size)
+    if used and now >= window.held:
+        size = min(size + 1.0, window.most)
+    if over:
         peak, answers = in_flight, 0
     return replace(window, size=size, peak=peak, answers=answers)

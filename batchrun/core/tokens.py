@@ -1,8 +1,8 @@
 """How many tokens a request weighs: a fast estimate for limits and forecasts, and a bound for money.
 
-Nothing here counts tokens; the tokenizer is not public. The estimate goes by length: within about 15 % for English
-prose, within about 40 % for other text (code, tables and languages that are not English run above it), a factor of two
-for pictures and documents. Whoever needs more corrects it by what answers report. The bound never relies on it: a
+Nothing here counts tokens; the tokenizer is not public. The estimate goes by length and the published number of
+characters in a token: English prose comes near, code, tables and other languages may be off by half, pictures and
+documents by a factor of two. Whoever needs more corrects it by what answers report. The bound never relies on it: a
 byte-level tokenizer makes at most one token of each byte.
 """
 
@@ -50,6 +50,9 @@ _CLIENT_TOOLS = ("bash_", "computer_2", "memory_", "text_editor_")
 _ODD = frozenset({"container", "context_management", "fallbacks", "mcp_servers"})
 _BOUND_BLOCKS = frozenset({"text", "tool_use", "thinking", "redacted_thinking", "search_result", "tool_reference"})
 
+_DEEPEST = 4
+"""Blocks within blocks that are looked into; the API allows fewer."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Weight:
@@ -76,25 +79,25 @@ class _Tally:
         self.cached = False
         self.cache_1h = False
 
-    def blocks(self, content: object) -> None:
+    def blocks(self, content: object, depth: int = 0) -> None:
         if not isinstance(content, list):
             return
         for block in content:
             if isinstance(block, dict):
-                self.block(block)
+                self.block(block, depth)
 
-    def block(self, block: Mapping[str, Any]) -> None:
+    def block(self, block: Mapping[str, Any], depth: int) -> None:
         if "cache_control" in block:
             self.cache(block["cache_control"])
-        kind = block.get("type")
+        kind = str(block.get("type"))
         if kind in _BOUND_BLOCKS:
             return
-        if kind == "tool_result":
-            self.blocks(block.get("content"))
+        if kind == "tool_result" and depth < _DEEPEST:
+            self.blocks(block.get("content"), depth + 1)
         elif kind == "image":
             self.image(block.get("source"))
-        elif kind == "document":
-            self.document(block.get("source"))
+        elif kind == "document" and depth < _DEEPEST:
+            self.document(block.get("source"), depth)
         else:
             self.unbounded = f"a content block of type `{kind}` has no known size"
 
@@ -110,12 +113,12 @@ class _Tally:
         self.likely += min(self.largest, max(100, length // IMAGE_BYTES_PER_TOKEN)) if length else self.largest // 2
         self.extra += self.largest
 
-    def document(self, source: object) -> None:
+    def document(self, source: object, depth: int) -> None:
         kind = source.get("type") if isinstance(source, dict) else None
         if isinstance(source, dict) and kind == "text":
             return
         if isinstance(source, dict) and kind == "content":
-            self.blocks(source.get("content"))
+            self.blocks(source.get("content"), depth + 1)
             return
         data = source.get("data") if isinstance(source, dict) else None
         if isinstance(data, str):
