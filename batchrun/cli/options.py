@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import click
 
@@ -21,7 +21,12 @@ if TYPE_CHECKING:
     from batchrun.core.select import Selection
 
 Function = TypeVar("Function", bound=Callable[..., Any])
-Decorator = Callable[[Function], Function]
+
+
+class Decorator(Protocol):
+    """Adds an option or argument to a command's function."""
+
+    def __call__(self, function: Function, /) -> Function: ...
 
 
 class Command(click.Command):
@@ -136,7 +141,7 @@ def files(function: Function) -> Function:
     return click.argument("files", nargs=-1, required=True, metavar="FILE...")(function)
 
 
-def formats(*allowed: Format) -> Decorator[Function]:
+def formats(*allowed: Format) -> Decorator:
     """`--format` with `--json` as its short form; the command gets `format: Format | None`."""
 
     def shorten(ctx: click.Context, _: click.Parameter, value: bool) -> None:

@@ -1,0 +1,47 @@
+"""`batchrun resume`: lift pauses, for whoever has cured what caused them."""
+
+from __future__ import annotations
+
+from batchrun.cli import options
+from batchrun.cli.call import Call
+from batchrun.cli.output import at, document
+from batchrun.cli.screen import Mark, clean
+from batchrun.core.figures import moment
+from batchrun.core.pause import Pause
+from batchrun.errors import Exit
+
+
+@options.command("batchrun resume", "batchrun resume nightly && batchrun run nightly")
+@options.optional_run
+@options.json
+def resume(call: Call, run: str | None, json: bool) -> Exit:
+    """Lift what is paused, so that the next `batchrun run` sends at once.
+
+    Without RUN everything that is paused in this queue; with it what keeps this run from being sent. A pause whose
+    cause still stands comes back with the first answer.
+    """
+    from batchrun import library
+
+    with call.reading():
+        pass  # says whether the queue is a simulated one
+    lifted = library.resume(call.settings, run)
+    screen = call.screen
+    if json:
+        document(screen, "resume", {"lifted": [_record(pause) for pause in lifted]})
+        return Exit.OK
+    for pause in lifted:
+        since = f"since {moment(pause.since)}"
+        screen.say(f"{screen.talk_mark(Mark.OK)} lifted: {pause.scope} {clean(pause.reason)}, {since}")
+    screen.say("To go on:  batchrun run" if lifted else "Nothing is paused.")
+    return Exit.OK
+
+
+def _record(pause: Pause) -> dict[str, object]:
+    return {
+        "scope": pause.scope.value,
+        "subject": pause.subject,
+        "reason": pause.reason,
+        "message": pause.message,
+        "since": at(pause.since),
+        "until": at(pause.until),
+    }
