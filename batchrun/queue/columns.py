@@ -14,8 +14,8 @@ from batchrun.core.states import RunState, State
 from batchrun.core.usage import Usage
 from batchrun.queue.rows import AttemptRow, EventRow, JobRow, RunSummary
 
-RUN = """r.id, r.name, r.state, r.mode, r.source, r.account, r.account_name, a.origin, a.organization, a.workspace,
-       a.name, r.budget, r.spent, r.reserved, r.created, r.deadline, r.done, r.cancelled"""
+RUN = """r.id, r.name, r.state, r.mode, r.source, r.source_digest, r.account, r.account_name, a.origin, a.organization,
+       a.workspace, a.name, r.budget, r.spent, r.reserved, r.created, r.deadline, r.done, r.cancelled"""
 """Of `runs r LEFT JOIN accounts a`."""
 
 JOB = """j.id, j.run, r.name, j.seq, j.key, r.source, j.file, j.line, j.model, j.state, j.attempt, j.tries, j.due,
@@ -35,7 +35,7 @@ ATTEMPT_WIDTH = ATTEMPT.count(",") + 1
 
 
 def run_of(row: Sequence[Any], counts: Iterable[tuple[str, int]]) -> RunSummary:
-    (id_, name, state, mode, source, account, wanted, origin, organization, workspace, word, *rest) = row
+    (id_, name, state, mode, source, digest, account, wanted, origin, organization, workspace, word, *rest) = row
     budget, spent, reserved, created, deadline, done, cancelled = rest
     by_state: dict[State, int] = {}
     for one, n in counts:
@@ -48,6 +48,7 @@ def run_of(row: Sequence[Any], counts: Iterable[tuple[str, int]]) -> RunSummary:
         mode=mode,
         counts=by_state,
         sources=_files(source),
+        digest=digest,
         account=account,
         account_name=wanted,
         account_label=_label(origin, organization, workspace, word),

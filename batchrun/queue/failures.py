@@ -23,6 +23,9 @@ LOOKED_AT = 1_000
 SAMPLES = 3
 PAGE = 500
 
+_NEXT_CLASS = """
+SELECT error FROM jobs WHERE run = ? AND state IN ('failed', 'held') AND error > ? ORDER BY error LIMIT 1
+"""
 _FAILED = "j.run = ? AND j.state IN ('failed', 'held')"
 
 
@@ -46,6 +49,14 @@ def classes(reading: Reading, run: RunId, selection: Selection | None = None) ->
     """Each class of error among the failed and held jobs, and how many jobs have it, by name."""
     wanted = criteria(selection)
     return [(error, n) for error, n in reading.rows(_classes(wanted.sql), run, *wanted.values)]
+
+
+def class_names(reading: Reading, run: RunId, most: int) -> list[str]:
+    """At most *most* classes of error, by name and without their counts: however many jobs failed, a few steps each."""
+    names: list[str] = []
+    while len(names) < most and (found := reading.rows(_NEXT_CLASS, run, names[-1] if names else "")):
+        names.append(found[0][0])
+    return names
 
 
 def failures(reading: Reading, run: RunId, selection: Selection | None = None) -> Iterator[Failure]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Any, Self
 from urllib.parse import quote
 
 from batchrun import __version__
-from batchrun.core.job import JobId, RunId, WorkerId
+from batchrun.core.job import JobId, Millis, RunId, WorkerId
 from batchrun.core.suggest import did_you_mean
 from batchrun.errors import SchemaError, StoreError, UsageError
 from batchrun.queue.columns import ATTEMPT, EVENT, JOB, PAUSE, RUN, attempt_of, event_of, job_of, pause_of, run_of
@@ -28,6 +29,14 @@ PATIENCE = 5.0
 
 SHOWN = 10
 """A status shows every run that is not done, and so many of the newest that are."""
+
+
+PAGE = 500
+"""Events that are read at a time."""
+
+LATEST = 300
+SPEED_WINDOW = 60_000
+"""Attempts and milliseconds that tell a run's speed."""
 
 
 class NoQueue(UsageError):
@@ -71,7 +80,15 @@ _KEYS_BEFORE = "SELECT key FROM jobs WHERE run = ? AND key < ? ORDER BY key DESC
 
 _ATTEMPTS = f"SELECT {ATTEMPT} FROM attempts a LEFT JOIN batches b ON b.id = a.batch WHERE a.job = ? ORDER BY a.n"
 
+_LATEST = """
+SELECT j.run, a.ended
+FROM (SELECT job, ended FROM attempts WHERE via = 'realtime' ORDER BY rowid DESC LIMIT ?) a JOIN jobs j ON j.id = a.job
+WHERE a.ended >= ?
+"""
+
 _EVENTS = f"SELECT {EVENT} FROM events WHERE id > ? ORDER BY id LIMIT ?"
+_EVENT_BEFORE = "SELECT id FROM events ORDER BY id DESC LIMIT 1 OFFSET ?"
+_EVENT_OF_RUN_BEFORE = "SELECT id FROM events WHERE run = ? OR run IS NULL ORDER BY id DESC LIMIT 1 OFFSET ?"
 _EVENTS_OF_RUN = f"""
 SELECT {EVENT} FROM events WHERE run = ? AND id > ?
 UNION ALL
@@ -150,6 +167,17 @@ class Reading:
             if _lives(locks.alive(WorkerId(id_)), pid, host)
         )
 
+    def speeds(self, now: Millis) -> dict[RunId, float]:
+        """Realtime requests that came back per second, by run, over the last minute at most.
+
+        Taken from the newest attempts alone, so that it costs the same in any queue; a run that stands has none.
+        """
+        found = self.rows(_LATEST, LATEST, now - SPEED_WINDOW)
+        if not found:
+            return {}
+        seconds = max(1.0, (now - min(ended for _, ended in found)) / 1000)
+        return {RunId(run): n / seconds for run, n in Counter(run for run, _ in found).items()}
+
     def run(self, ref: str) -> RunSummary:
         """The run that *ref* names: `last`, an id like r-12, a name, or the unique beginning of one.
 
@@ -203,18 +231,22 @@ class Reading:
 
     # -- events -------------------------------------------------------------------------------------------------------
 
-    def events(self, run: RunId | None = None, *, page: int = 500) -> Iterator[EventRow]:
-        """What happened, from the first on: all of it, or what concerns *run* and what concerns every run."""
-        after = 0
+    def events(self, run: RunId | None = None, *, last: int | None = None) -> Iterator[EventRow]:
+        """What happened, in order: all of it, or what concerns *run* or every run; only the *last* so many."""
+        after = self._before(run, last) if last is not None else 0
         while True:
             found = (
-                self.rows(_EVENTS, after, page) if run is None else self.rows(_EVENTS_OF_RUN, run, after, after, page)
+                self.rows(_EVENTS, after, PAGE) if run is None else self.rows(_EVENTS_OF_RUN, run, after, after, PAGE)
             )
-            for row in found:
-                yield event_of(row)
-            if len(found) < page:
+            yield from (event_of(row) for row in found)
+            if len(found) < PAGE:
                 return
             after = found[-1][0]
+
+    def _before(self, run: RunId | None, last: int) -> int:
+        """The id of the event after which *last* are left."""
+        found = self.rows(_EVENT_BEFORE, last) if run is None else self.rows(_EVENT_OF_RUN_BEFORE, run, last)
+        return int(found[0][0]) if found else 0
 
     # -- the database -------------------------------------------------------------------------------------------------
 

@@ -24,6 +24,7 @@ class RunSummary:
     mode: str
     counts: Counts
     sources: tuple[str, ...]  #: its files as the user named them
+    digest: bytes | None  #: of all inputs of its last submit
     account: int | None  #: None until its first answer
     account_name: str
     account_label: str  #: as the API or the user names it; "" where it is not known
