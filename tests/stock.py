@@ -8,7 +8,7 @@ import sqlite3
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from batchrun.core.job import Millis
 from batchrun.queue.connect import close_queue, open_queue
@@ -54,7 +54,7 @@ class Stock:
         self.sql.execute("PRAGMA foreign_keys = ON")
         self.sql.execute("BEGIN")
 
-    def __enter__(self) -> Stock:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
