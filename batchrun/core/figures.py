@@ -49,6 +49,14 @@ def moment(at: Millis) -> str:
     return f"{datetime.fromtimestamp(at // 1000, UTC):%Y-%m-%dT%H:%M:%S}Z"
 
 
+def hour(at: Millis, now: Millis) -> str:
+    """For people, in local time: "22:10" if it is the day of *now*, else "Nov 19 22:10", with the year if another."""
+    then, today = (datetime.fromtimestamp(millis / 1000, UTC).astimezone() for millis in (at, now))
+    if then.date() == today.date():
+        return f"{then:%H:%M}"
+    return f"{then:%b} {then.day} {then:%H:%M}" if then.year == today.year else f"{then:%Y-%m-%d %H:%M}"
+
+
 def span(seconds: float) -> str:
     """For people, in at most two units: "9s", "51m", "1h50m", "3d4h"."""
     whole = max(0, round(seconds))
