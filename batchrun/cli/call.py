@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batchrun.cli.screen import Screen
+from batchrun.core.job import Millis
 from batchrun.errors import UsageError
 
 if TYPE_CHECKING:
@@ -81,6 +83,11 @@ class Call:
         for warning in settings.warnings:
             self.screen.warn(warning)
         return settings
+
+    @property
+    def now(self) -> Millis:
+        """The wall clock, for what is shown."""
+        return Millis(time.time_ns() // 1_000_000)
 
     @contextmanager
     def reading(self) -> Iterator[Reading]:

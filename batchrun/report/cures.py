@@ -1,0 +1,130 @@
+"""What an error means and what helps, in one line each: for `errors`, `show` and `status`.
+
+Words for the API's error types follow its errors page (2026-09); the others are batchrun's own words for what came
+instead of an answer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from batchrun.core.pause import Pause, PauseScope
+
+
+def word(text: str) -> str:
+    """*text* as one word of a command that somebody may type."""
+    if text and all(c.isalnum() or c in "._-:/@%+=," for c in text):
+        return text
+    from shlex import quote  # noqa: PLC0415  # hardly ever needed
+
+    return quote(text)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cure:
+    """`means` goes on behind the error's name; `cure` may hold `{run}`, `{file}` and `{error}`."""
+
+    means: str
+    cure: str
+
+    def written(self, *, run: str, file: str, error: str) -> str:
+        """The cure for one run."""
+        return self.cure.format(run=word(run), file=word(file), error=word(f"error:{error}"))
+
+
+_MEND = "correct these jobs in {file}, then  batchrun submit {file}  (only what changed is added)"
+_AGAIN = "batchrun retry {run} -s {error}"
+_NETWORK = f"see to the network, then  {_AGAIN}"
+
+CURES = {
+    "invalid_request_error": Cure(
+        means="the request itself is at fault; sent again it would be refused again", cure=_MEND
+    ),
+    "request_too_large": Cure(means="larger than the API takes", cure=_MEND.replace("correct", "shorten")),
+    "not_found_error": Cure(
+        means="the model, or a file it names, is not there for this key",
+        cure=f"correct the name and submit, or  {_AGAIN}",
+    ),
+    "permission_error": Cure(
+        means="this key may not do that", cure=f"ask the account's admin for access, then  {_AGAIN}"
+    ),
+    "authentication_error": Cure(means="the key was not accepted", cure=f"set a valid key, then  {_AGAIN}"),
+    "billing_error": Cure(means="there is a payment problem", cure=f"check the billing page, then  {_AGAIN}"),
+    "conflict_error": Cure(means="something else was changing the same thing", cure=_AGAIN),
+    "rate_limit_error": Cure(
+        means="over the rate limit each time, though others passed: perhaps larger than a minute's limit",
+        cure=f"shorten it or use a higher tier, then  {_AGAIN}",
+    ),
+    "overloaded_error": Cure(means="the service was short of capacity; not your limit", cure=_AGAIN),
+    "api_error": Cure(means="the service failed", cure=_AGAIN),
+    "timeout_error": Cure(means="the service took too long", cure=f"lower max_tokens, or  {_AGAIN}"),
+    "timeout": Cure(means="no whole answer came in time; possibly billed", cure=_AGAIN),
+    "connection_lost": Cure(means="the connection broke before the answer was whole; possibly billed", cure=_AGAIN),
+    "dropped": Cure(means="no whole answer came; possibly billed", cure=_AGAIN),
+    "worker_died": Cure(means="its worker died while it was out; possibly billed", cure=_AGAIN),
+    "misrouted": Cure(
+        means="something answered that is not the API: a proxy, a portal, a wrong address", cure=_NETWORK
+    ),
+    "not_sendable": Cure(means="the request could not be written; nothing was sent", cure=_NETWORK),
+    "expired": Cure(means="not processed within 24 hours; not billed", cure=_AGAIN),
+    "canceled": Cure(means="stopped before it was processed; not billed", cure=_AGAIN),
+}
+"""By the class of an error as a job keeps it."""
+
+_BY_STATUS = {
+    400: CURES["invalid_request_error"],
+    401: CURES["authentication_error"],
+    403: CURES["permission_error"],
+    404: CURES["not_found_error"],
+    413: CURES["request_too_large"],
+    422: CURES["invalid_request_error"],
+    429: CURES["rate_limit_error"],
+    504: CURES["timeout_error"],
+    529: CURES["overloaded_error"],
+}
+_UNSENT = Cure(means="the API could not be reached; nothing was sent", cure=_NETWORK)
+_UNKNOWN = Cure(means="", cure=_AGAIN)
+_HELD = Cure(
+    means="possibly billed when its worker died, and the run asks first",
+    cure="batchrun retry {run} -s state:held  sends them again, batchrun cancel {run} -s state:held  gives them up",
+)
+
+
+def cure_of(error: str, status: int | None, *, held: bool = False) -> Cure:
+    """The cure for a job's class of error; by the HTTP status where the class says nothing."""
+    if held:
+        return _HELD
+    if error in CURES:
+        return CURES[error]
+    if error.endswith("_failed") or error in {"unreachable", "connection_refused", "connect_timeout", "pool_timeout"}:
+        return _UNSENT
+    if status is not None and status in _BY_STATUS:
+        return _BY_STATUS[status]
+    return CURES["api_error"] if status is not None and status >= 500 else _UNKNOWN
+
+
+STOPS = {
+    "key": ("the key was not accepted", "set a valid key"),
+    "credit": ("the prepaid credit is used up", "add credit in the Console"),
+    "spend_cap": ("a spending limit of the account is reached", "raise it in the Console"),
+    "billing": ("there is a payment problem", "check the billing page"),
+    "hold": ("the organisation is on hold or disabled", "contact Anthropic's support"),
+    "setup": ("a setting of the account forbids it", "see the message"),
+}
+"""By the `Stop` that paused the account."""
+
+
+def pause_words(pause: Pause) -> tuple[str, str]:
+    """Why it stands and what helps, in words; a reason that is not known stands for itself."""
+    match pause.scope:
+        case PauseScope.MODEL:
+            return (
+                f"`{pause.subject.partition(':')[2]}` is not available to this key",
+                "correct the model, or get access",
+            )
+        case PauseScope.RUN if pause.reason == "refusals":
+            return "many of its jobs in a row were refused with the same words", "see batchrun errors"
+        case _ if pause.reason == "user":
+            return "by hand", ""
+        case _:
+            return STOPS.get(pause.reason, (pause.reason, ""))

@@ -1,0 +1,174 @@
+"""A run in words: how far it is, what it costs, what is going on, and what to type next."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from batchrun.core.figures import count, dollars, hour, span
+from batchrun.core.job import Millis
+from batchrun.core.pause import Pause, PauseScope
+from batchrun.core.states import RunState, State
+from batchrun.queue.rows import Overview, RunSummary
+from batchrun.report.cures import pause_words, word
+
+_LABELS = (
+    (State.SUCCEEDED, "succeeded"),
+    (State.RUNNING, "in flight"),
+    (State.IN_BATCH, "at Anthropic"),
+    (State.QUEUED, "queued"),
+    (State.WAITING, "waiting"),
+    (State.HELD, "held"),
+    (State.BLOCKED, "blocked"),
+    (State.FAILED, "failed"),
+    (State.CANCELLED, "cancelled"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One state of a run's jobs: how many, and what there is to say."""
+
+    state: State
+    label: str
+    n: int
+    note: str = ""
+    command: str = ""
+
+
+def lines(
+    run: RunSummary, *, errors: Sequence[tuple[str, int | None]] = (), due: Millis | None = None, now: Millis
+) -> list[Line]:
+    """The states that have jobs, and *succeeded* always. `errors` are the classes of what failed, with their counts."""
+    shown = []
+    for state, label in _LABELS:
+        n = run.n(state)
+        if n or state is State.SUCCEEDED:
+            note, command = _note(state, run, errors, due, now)
+            shown.append(Line(state=state, label=label, n=n, note=note, command=command))
+    return shown
+
+
+def _note(
+    state: State, run: RunSummary, errors: Sequence[tuple[str, int | None]], due: Millis | None, now: Millis
+) -> tuple[str, str]:
+    match state:
+        case State.WAITING if due is not None:
+            wait = "is due" if due <= now else f"in {span((due - now) / 1000)}"
+            return f"the next try {wait}", ""
+        case State.FAILED:
+            named = " · ".join(name if n is None else f"{n:,} {name}" for name, n in errors)
+            return named, f"batchrun errors {word(run.name)}"
+        case State.HELD:
+            return "possibly billed when a worker died", f"batchrun errors {word(run.name)}"
+        case _:
+            return "", ""
+
+
+def progress(run: RunSummary, speed: float | None) -> str:
+    """`9,412 / 10,000   94 %   3.4/s   about 3m left`"""
+    parts = [f"{run.finished:,} / {run.total:,}", percent(run.finished, run.total)]
+    if speed and run.left:
+        parts += [f"{speed:.1f}/s" if speed < 10 else f"{speed:,.0f}/s", f"about {span(run.left / speed)} left"]
+    return "   ".join(parts)
+
+
+def percent(part: int, whole: int) -> str:
+    """Whole per cents, rounded down: 100 % means all of it."""
+    return f"{100 * part // whole if whole else 100} %"
+
+
+def money(run: RunSummary) -> str:
+    """`$66.10 so far, $0.40 reserved, cap $163.00`"""
+    parts = [f"{dollars(run.spent)} so far"]
+    if run.reserved:
+        parts.append(f"{dollars(run.reserved)} reserved")
+    if run.budget is not None:
+        parts.append(f"cap {dollars(run.budget)}")
+    return ", ".join(parts)
+
+
+def times(run: RunSummary, now: Millis) -> str:
+    """`submitted 22:00, 51m ago`, or when it ended."""
+    if run.done is not None:
+        return f"done {hour(run.done, now)}, {span((run.done - run.created) / 1000)} after its submit"
+    if run.cancelled is not None:
+        return f"cancelled {hour(run.cancelled, now)}"
+    return f"submitted {hour(run.created, now)}, {span((now - run.created) / 1000)} ago"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Doing:
+    """What is going on with a run, and what to type if somebody has to do something."""
+
+    words: str
+    command: str = ""
+    good: bool = True
+
+
+def doing(run: RunSummary, seen: Overview, now: Millis) -> Doing:
+    """What is going on with *run*."""
+    match run.state:
+        case RunState.LOADING:
+            return Doing(words="its jobs are being added", command=f"batchrun submit {_files(run)}")
+        case RunState.CANCELLED if run.left:
+            return Doing(words=f"cancelled; {count(run.left, 'job')} not stopped yet", command="batchrun run")
+        case RunState.CANCELLED:
+            return Doing(words="cancelled")
+        case RunState.DONE:
+            return Doing(words="done")
+        case RunState.OPEN:
+            return _open(run, seen, now)
+
+
+def _open(run: RunSummary, seen: Overview, now: Millis) -> Doing:
+    held = pause_of(run, seen.pauses)
+    if held is not None:
+        return Doing(words=f"paused since {hour(held.since, now)}", command="batchrun resume", good=False)
+    if run.budget is not None and run.spent + run.reserved >= run.budget:
+        return Doing(words="its cost cap is reached", command=f"batchrun submit {_files(run)}", good=False)
+    if run.left == run.n(State.HELD):
+        return Doing(words="waits for a word from you", command=f"batchrun errors {word(run.name)}", good=False)
+    if seen.workers:
+        return Doing(words="is being worked on")
+    return Doing(words="nobody is running it", command=f"batchrun run {word(run.name)}", good=False)
+
+
+def _files(run: RunSummary) -> str:
+    return " ".join(word(name) for name in run.sources)
+
+
+def pause_of(run: RunSummary, pauses: Sequence[Pause]) -> Pause | None:
+    """The pause that keeps *run* from being sent; those of single models let the others go."""
+    for pause in pauses:
+        match pause.scope:
+            case PauseScope.RUN if pause.subject == str(run.id):
+                return pause
+            case PauseScope.ACCOUNT if run.account is None or pause.subject == str(run.account):
+                return pause
+            case _:
+                continue
+    return None
+
+
+def pause_line(pause: Pause, runs: Sequence[RunSummary], now: Millis) -> tuple[str, str]:
+    """`paused since 22:10: …` with the API's words, and what to do about it."""
+    match pause.scope:
+        case PauseScope.RUN:
+            names = [run.name for run in runs if str(run.id) == pause.subject]
+            whom = f"run {names[0]}" if names else f"run r-{pause.subject}"
+        case PauseScope.MODEL:
+            whom = f"model {pause.subject.partition(':')[2]}"
+        case PauseScope.ACCOUNT:
+            labels = [run.account_label for run in runs if str(run.account) == pause.subject and run.account_label]
+            whom = f"account {labels[0]}" if labels else "the account"
+    why, cure = pause_words(pause)
+    said = f" ({pause.message})" if pause.message else ""
+    again = pause.next_probe()
+    if again is None:
+        then = "until batchrun resume"
+    elif again <= now:
+        then = "the next batchrun run asks again"
+    else:
+        then = f"asked again from {hour(again, now)} on, or at once after  batchrun resume"
+    return f"{whom} paused since {hour(pause.since, now)}: {why}{said}", f"{cure}; {then}" if cure else then
