@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 
 from batchrun.core.outcome import Answer, Usage
@@ -42,6 +43,16 @@ def usage_of(usage: Mapping[str, object]) -> Usage:
         speed=_text(usage.get("speed")),
         geo=_text(usage.get("inference_geo")),
     )
+
+
+def dumped(value: Mapping[str, object]) -> str:
+    """Compact JSON. Halves of a character that stand apart stay escaped: no database takes them bare."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return json.dumps(value, separators=(",", ":"))
+    return text
 
 
 def _count(value: object) -> int:

@@ -68,6 +68,8 @@ def build(connection: Connection, http_client: httpx2.AsyncClient | None = None)
     """
     # The SDK and its transport speak of their own deprecations (models, aiohttp's BasicAuth) on stderr.
     warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"anthropic(\.|$)")
+    # A body over a megabyte is pictures or documents; it is in memory already, and the socket takes it in pieces.
+    warnings.filterwarnings("ignore", "Sending a large body", category=ResourceWarning)
     secret = _secret(connection.secret)
     headers = dict(connection.headers)
     if connection.api_version is not None:

@@ -12,7 +12,7 @@ import httpx2
 from anthropic import APIError, APIStatusError, AsyncAnthropic, AsyncStream, RequestOptions
 
 from batchrun.claude.account import Address, lowered, told
-from batchrun.claude.answer import answer_of, is_message
+from batchrun.claude.answer import answer_of, dumped, is_message
 from batchrun.claude.client import check_headers
 from batchrun.claude.redaction import secrets_in
 from batchrun.claude.said import Asked
@@ -151,7 +151,7 @@ class Messages:
         message = assembly.message()
         if not message.get("stop_reason"):
             return cut("the stream ended without a stop reason", Kind.CUT, self._asked(claim), headers)
-        return self._succeeded(_dumped(message), message, response.status_code, headers)
+        return self._succeeded(dumped(message), message, response.status_code, headers)
 
     def _succeeded(self, body: str, message: Mapping[str, Any], status: int, headers: Mapping[str, str]) -> Succeeded:
         reply = Reply(status=status, request_id=headers.get("request-id"), told=told(headers, self._address))
@@ -188,7 +188,7 @@ class Messages:
 def streamed(body: str) -> str:
     """The JSON text of a request that asks for a stream, otherwise as it was."""
     if '"stream"' in body:
-        return _dumped(json.loads(body) | {"stream": True})
+        return dumped(json.loads(body) | {"stream": True})
     rest = body.lstrip().removeprefix("{").lstrip()
     return '{"stream":true' + ("" if rest.startswith("}") else ",") + rest
 
@@ -216,13 +216,3 @@ def _json(text: str | bytes) -> Any:
         return json.loads(text)
     except (ValueError, RecursionError):
         return None
-
-
-def _dumped(value: Mapping[str, Any]) -> str:
-    """Compact JSON. Halves of a character that stand apart stay escaped: no database takes them bare."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return json.dumps(value, separators=(",", ":"))
-    return text

@@ -114,6 +114,16 @@ def cut(message: str, kind: Kind, asked: Asked, headers: Mapping[str, str]) -> D
     return Dropped(reply=reply_of(200, headers, said, asked), timed_out=kind is Kind.TIMEOUT)
 
 
+def limited(said: Said, reply: Reply, after: float | None) -> Outcome:
+    """429. A code that is not known, without a word on when to come again, is a limit that time alone does not lift."""
+    if said.code == "ramp_limit_exceeded":
+        return RateLimited(reply=reply, retry_after=after, kind=Limited.RAMP)
+    if said.code is not None and after is None:
+        return AccountStopped(reply=reply, stop=Stop.SPEND_CAP)
+    kind = Limited.CONNECTIONS if "concurrent connections" in said.message.lower() else Limited.RATE
+    return RateLimited(reply=reply, retry_after=after, kind=kind)
+
+
 def _server_failed(status: int, headers: Mapping[str, str], said: Said, reply: Reply, asked: Asked) -> Outcome:
     after = retry_after(headers, asked.now)
     if status in ASTRAY:
@@ -141,7 +151,7 @@ def _client_failed(status: int, headers: Mapping[str, str], said: Said, reply: R
         case 413:  # from the edge, in any shape
             return Refused(reply=reply)
         case 429:
-            return _limited(said, reply, after)
+            return limited(said, reply, after)
         case 408 | 409 | 425:
             return ServerFailed(reply=reply, retry_after=after)
         case 499:  # something on the way thought that we had gone; the API may have gone on
@@ -167,16 +177,6 @@ def _refused(status: int, said: Said, reply: Reply, asked: Asked) -> Outcome:
             return ModelUnavailable(reply=reply)
         case _:
             return Refused(reply=reply)
-
-
-def _limited(said: Said, reply: Reply, after: float | None) -> Outcome:
-    """429. A code that is not known, without a word on when to come again, is a limit that time alone does not lift."""
-    if said.code == "ramp_limit_exceeded":
-        return RateLimited(reply=reply, retry_after=after, kind=Limited.RAMP)
-    if said.code is not None and after is None:
-        return AccountStopped(reply=reply, stop=Stop.SPEND_CAP)
-    kind = Limited.CONNECTIONS if "concurrent connections" in said.message.lower() else Limited.RATE
-    return RateLimited(reply=reply, retry_after=after, kind=kind)
 
 
 def _names_model(said: Said, asked: Asked) -> bool:
