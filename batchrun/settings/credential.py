@@ -85,6 +85,8 @@ def _from_command(command: str, place: str, environ: Mapping[str, str]) -> str:
 
     try:
         words = shlex.split(command)
+        if not words:
+            raise KeyRefused(f"`api_key_command` ({place}) is empty")
         done = subprocess.run(  # noqa: S603  # the user's own command, without a shell
             words,
             check=False,
@@ -93,7 +95,7 @@ def _from_command(command: str, place: str, environ: Mapping[str, str]) -> str:
             timeout=COMMAND_TIME,
             env=dict(environ),
         )
-    except (ValueError, IndexError):
+    except ValueError:
         raise KeyRefused(f"`api_key_command` ({place}) is no command: its quotes do not close") from None
     except OSError as error:
         reason = (error.strerror or "error").lower()

@@ -119,14 +119,16 @@ def load(
         for found_there in problems.gather(partial(dotenv.read, path, files.shown(path, folder))):
             sources.dotenv.update(found_there)
     for option in OPTIONS.values():
-        sources.settle(option, values, origins, problems)
+        if option.name not in values:
+            sources.settle(option, values, origins, problems)
     rows = _rows(found, problems)
     for one in found:
         _unknown(one, problems)
     problems.raise_all()
 
-    explicit = origins["db"] == OPTIONS["db"].flag or not simulate  # a simulated run keeps off the real database
-    values["db"] = database(values["db"] if explicit else None, folder, simulate=simulate)
+    if simulate and origins["db"] != OPTIONS["db"].flag:  # a simulated run keeps off the real database
+        values["db"], origins["db"] = None, DEFAULT
+    values["db"] = database(values["db"], folder, simulate=simulate)
     url, where = sources.first(OPTIONS["base_url"])
     warnings += [f"{where.origin}: {doubt}" for doubt in doubts(str(url))] if where is not None else []
     warnings += _unknown_variables([*environ, *sources.dotenv])
@@ -214,7 +216,10 @@ class _Sources:
             return
         origins[option.name] = where.origin
         if where.foreign and option.trusted:
-            problems.add(f"{where.origin}: `{option.name}` is not taken from a file that belongs to another user")
+            problems.add(
+                f"{where.origin}: `{option.name}` is not taken from a file that belongs to another user",
+                "`--config-file` reads the file as your own",
+            )
             return
         try:
             value = option.read(raw)
@@ -234,17 +239,16 @@ class _Problems:
         self._messages: list[str] = []
         self._hint = ""
 
-    def add(self, message: str) -> None:
-        if message not in self._messages:
-            self._messages.append(message)
+    def add(self, message: str, hint: str = "") -> None:
+        self._messages.append(message)
+        self._hint = hint or self._hint
 
     def gather(self, action: Callable[[], Found]) -> list[Found]:
         """What *action* gives, or nothing and one problem more."""
         try:
             return [action()]
         except UsageError as error:
-            self.add(error.message)
-            self._hint = error.hint
+            self.add(error.message, error.hint)
             return []
 
     def raise_all(self) -> None:
@@ -274,10 +278,15 @@ def _rows(found: list[SettingsFile], problems: _Problems) -> dict[str, Rows]:
     return tables
 
 
+_KEYS = frozenset({"key", "api_key", "apikey", "auth_token", "anthropic_api_key", "ANTHROPIC_API_KEY"})
+
+
 def _unknown(one: SettingsFile, problems: _Problems) -> None:
     known = [*OPTIONS, *TABLES]
     for key in one.values:
-        if key not in known:
+        if key in _KEYS:
+            problems.add(f"{one.place((key,))}: a key has no place in a file of settings; name `api_key_file` instead")
+        elif key not in known:
             problems.add(f"{one.place((key,))}: unknown setting `{key}`{did_you_mean(key, known)}")
 
 

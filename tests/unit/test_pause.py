@@ -35,15 +35,17 @@ def test_ten_thousand_probes_later_it_is_still_six_hours() -> None:
     assert at == SINCE + LAST_PROBE
 
 
-def test_an_end_that_the_api_told_is_waited_for() -> None:
-    told = replace(PAUSE, until=Millis(SINCE + 86_400_000))
+def test_an_end_that_the_api_told_is_not_missed() -> None:
+    told = replace(PAUSE, until=Millis(SINCE + 60_000))
     assert told.next_probe() == told.until
-    assert not told.probe_due(Millis(SINCE + FIRST_PROBE))
+    late = replace(PAUSE, until=Millis(SINCE + 86_400_000), probes=9, probed=Millis(SINCE + 86_000_000))
+    assert late.next_probe() == late.until
 
 
-def test_an_early_probe_does_not_replace_the_end_that_was_told() -> None:
-    told = replace(PAUSE, until=Millis(SINCE + 86_400_000), probes=1, probed=Millis(SINCE + 5))
-    assert told.next_probe() == told.until
+def test_somebody_may_have_seen_to_it_before_the_end_that_was_told() -> None:
+    told = replace(PAUSE, until=Millis(SINCE + 30 * 86_400_000))
+    assert told.next_probe() == SINCE + FIRST_PROBE
+    assert replace(told, probes=1, probed=SINCE).next_probe() == SINCE + 2 * FIRST_PROBE
 
 
 def test_past_its_end_and_still_standing_it_is_asked_about_again() -> None:
