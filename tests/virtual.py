@@ -55,7 +55,7 @@ class _JumpingSelector(selectors.SelectSelector):
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """`time()` starts at 0 and moves only when nothing is ready, or by `advance`."""
+    """`time()` starts at 0, moves by a tick each round, and jumps when nothing is ready, or by `advance`."""
 
     def __init__(self, *, horizon: float = 366 * 86_400.0) -> None:
         selector = _JumpingSelector()
@@ -77,6 +77,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             raise Deadlock("nothing can happen any more; " + (self._waiting() or "no task is left"))
         self._now += timeout
         if self._now > self._horizon:
+            self._horizon = float("inf")  # what is left may still be cancelled in peace
             raise TooLong(f"{self._now:.0f} virtual seconds have passed; {self._waiting()}")
 
     def _waiting(self) -> str:

@@ -142,7 +142,8 @@ class Simulator:
                     yield Effect(kind)
 
     def _refused(self, request: Request) -> Failure | None:
-        key = request.headers.get("x-api-key") or request.headers.get("authorization", "").removeprefix("Bearer ")
+        scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
+        key = request.headers.get("x-api-key") or (bearer if scheme == "Bearer" else "")
         if not key:
             return Failure(status=401, type="authentication_error", message="x-api-key header is required")
         if key.startswith("bad"):
@@ -229,7 +230,7 @@ def _parse(request: Request) -> tuple[Any, Failure | None]:
         params = json.loads(request.body, parse_constant=_no_constant)
         if b"\\ud" in request.body or b"\\uD" in request.body:
             json.dumps(params, ensure_ascii=False).encode()
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         return None, invalid(f"The request body is not valid JSON: {error}")
     return params, None
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 MOST_MESSAGES = 100_000
+MOST_BREAKPOINTS = 4
 FIELDS = ("role", "content")
 ROLES = ("user", "assistant", "system")
 USER = frozenset({"text", "image", "document", "search_result", "tool_result", "container_upload", "tool_reference"})
@@ -35,6 +36,7 @@ def complaints(params: Mapping[str, Any], *, prefill: bool, strict: bool) -> Ite
     if messages[0].get("role") != "user":
         yield 'messages: first message must use the "user" role'
     yield from _tool_results(messages)
+    yield from _breakpoints(params)
     if messages[-1]["role"] == "assistant":
         if not prefill:
             yield "This model does not support assistant message prefill; the last message must be the user's"
@@ -119,6 +121,20 @@ def _tool_results(messages: list[dict[str, Any]]) -> Iterator[str]:
         for one in sorted(given - asked):
             yield f"messages.{index}: unexpected `tool_use_id` found in `tool_result` blocks: {one}"
         asked = {str(block.get("id")) for block in _of(message, "tool_use")}
+
+
+def _breakpoints(params: Mapping[str, Any]) -> Iterator[str]:
+    holders: list[Any] = [params, *(params.get("tools") or ())]
+    for content in (params.get("system"), *(message["content"] for message in params["messages"])):
+        holders += content if isinstance(content, list) else ()
+    marks = [each["cache_control"] for each in holders if isinstance(each, dict) and each.get("cache_control")]
+    if len(marks) > MOST_BREAKPOINTS:
+        yield f"A maximum of {MOST_BREAKPOINTS} blocks with cache_control may be provided. Found {len(marks)}."
+    for mark in marks:
+        if not isinstance(mark, dict) or mark.get("type") != "ephemeral":
+            yield "cache_control.type: Input should be 'ephemeral'"
+        elif mark.get("ttl", "5m") not in {"5m", "1h"}:
+            yield "cache_control.ttl: Input should be '5m' or '1h'"
 
 
 def _of(message: Mapping[str, Any], kind: str) -> list[dict[str, Any]]:

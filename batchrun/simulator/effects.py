@@ -31,8 +31,8 @@ class Stage(Enum):
 class Kind(StrEnum):
     """One thing that goes wrong. The comment says what the client sees."""
 
-    REFUSE = "refuse"  #: no connection (over loopback: dropped before a byte was read)
-    DROP = "drop"  #: the connection closes without an answer; the API never saw the request
+    REFUSE = "refuse"  #: no connection (over loopback, where there is one already: reset)
+    DROP = "drop"  #: the connection is reset without an answer; the API never saw the request
     REDIRECT = "redirect"  #: 307 to a login page elsewhere
     HTML = "html"  #: 200 with a web page, as captive portals give
     BLOCKED = "blocked"  #: 403 with a web page and no request id

@@ -15,7 +15,7 @@ from batchrun.simulator.effects import Kind
 from batchrun.simulator.failures import PAGE, Failure
 from batchrun.simulator.ledger import Entry, Ledger
 from batchrun.simulator.plan import Plan
-from batchrun.simulator.wire import Dropped, NotReached, Response
+from batchrun.simulator.wire import Broken, How, Response
 
 LOGIN = "https://login.example/"
 TOO_LARGE = b'{"error":{"type":"request_too_large","message":"Request exceeds the maximum size"}}'
@@ -75,9 +75,9 @@ class Envelope:
         """What something before the API answers. Raises `Broken` where it answers nothing."""
         entry.error = kind.value
         if kind is Kind.REFUSE:
-            raise NotReached(kind)
+            raise Broken(How.NOT_REACHED, kind)
         if kind is Kind.DROP:
-            raise Dropped(kind)
+            raise Broken(How.RESET, kind)
         if kind is Kind.TOO_LARGE:
             return self._close(entry, 413, self._edge("application/json"), TOO_LARGE)
         if kind is Kind.REDIRECT:

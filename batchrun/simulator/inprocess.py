@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Mapping
-from typing import NoReturn, TypeVar
+from typing import TypeVar
 
 import httpx2
 
 from batchrun.core.ports import Clock
 from batchrun.simulator.api import Simulator
-from batchrun.simulator.wire import Broken, Cut, NotReached, Request, Response
+from batchrun.simulator.breakage import MANNERS, Manner, Raised
+from batchrun.simulator.wire import Broken, How, Request, Response
 
 T = TypeVar("T")
 
@@ -24,11 +25,13 @@ T = TypeVar("T")
 class InProcess(httpx2.AsyncBaseTransport):
     """Raises httpx2's own exceptions for whatever breaks a connection, and `ReadTimeout` by the simulator's clock.
 
-    Only the read time-out of a request is kept: there is nothing to connect to and no pool to wait for.
+    Only the read time-out of a request is kept: there is nothing to connect to and no pool to wait for. `manner` is
+    the library whose exceptions it imitates.
     """
 
-    def __init__(self, simulator: Simulator) -> None:
+    def __init__(self, simulator: Simulator, *, manner: Manner = Manner.HTTPX2) -> None:
         self._simulator = simulator
+        self._raised = MANNERS[manner]
         # A task that nobody holds may vanish; these outlive the client that asked.
         self._working: set[asyncio.Task[Response]] = set()
 
@@ -41,17 +44,16 @@ class InProcess(httpx2.AsyncBaseTransport):
         try:
             response = await _within(timeout, asyncio.shield(task), self._simulator.clock)
         except Broken as broken:
-            _raise(broken, request)
-        except TimeoutError:
             task.add_done_callback(_abandon)
-            raise httpx2.ReadTimeout("the simulated API took too long", request=request) from None
+            error = self._raised(broken.how)
+            raise error from error.__cause__
         except asyncio.CancelledError:
             task.add_done_callback(_abandon)
             raise
         return httpx2.Response(
             response.status,
             headers=_headers(response),
-            stream=_Body(response, request, timeout, self._simulator.clock),
+            stream=_Body(response, timeout, self._simulator.clock, self._raised),
             request=request,
         )
 
@@ -59,9 +61,9 @@ class InProcess(httpx2.AsyncBaseTransport):
 class _Body(httpx2.AsyncByteStream):
     """The body of a response on its way to the client."""
 
-    def __init__(self, response: Response, request: httpx2.Request, timeout: float | None, clock: Clock) -> None:
+    def __init__(self, response: Response, timeout: float | None, clock: Clock, raised: Raised) -> None:
         self._response = response
-        self._request = request
+        self._raised = raised
         self._timeout = timeout
         self._clock = clock
         self._whole = False
@@ -77,9 +79,8 @@ class _Body(httpx2.AsyncByteStream):
             try:
                 chunk = await _within(self._timeout, anext(body, None), self._clock)
             except Broken as broken:
-                _raise(broken, self._request)
-            except TimeoutError:
-                raise httpx2.ReadTimeout("the simulated API fell silent", request=self._request) from None
+                error = self._raised(broken.how)
+                raise error from error.__cause__
             if chunk is None:
                 self._whole = True
                 return
@@ -116,19 +117,6 @@ def _headers(response: Response) -> Mapping[str, str]:
     return response.headers
 
 
-def _raise(broken: Broken, request: httpx2.Request) -> NoReturn:
-    """What httpx2 raises on a real connection that fails in this way."""
-    match broken:
-        case NotReached():
-            raise httpx2.ConnectError("All connection attempts failed", request=request) from None
-        case Cut():
-            raise httpx2.RemoteProtocolError(
-                "peer closed connection without sending complete message body", request=request
-            ) from None
-        case _:
-            raise httpx2.ReadError("Connection reset by peer", request=request) from None
-
-
 def _abandon(task: asyncio.Task[Response]) -> None:
     """Nobody waits for this response any more."""
     if not task.cancelled() and task.exception() is None:
@@ -136,7 +124,7 @@ def _abandon(task: asyncio.Task[Response]) -> None:
 
 
 async def _within(seconds: float | None, awaitable: Awaitable[T], clock: Clock) -> T:
-    """What *awaitable* gives. Raises TimeoutError, and cancels it, when it takes longer by *clock*."""
+    """What *awaitable* gives. Raises `Broken`, and cancels it, when it takes longer by *clock*."""
     if seconds is None:
         return await awaitable
     task = asyncio.ensure_future(awaitable)
@@ -145,7 +133,7 @@ async def _within(seconds: float | None, awaitable: Awaitable[T], clock: Clock) 
         await asyncio.wait({task, timer}, return_when=asyncio.FIRST_COMPLETED)
         if task.done():
             return task.result()
-        raise TimeoutError
+        raise Broken(How.SILENT, "time-out")
     finally:
         timer.cancel()
         if not task.done():

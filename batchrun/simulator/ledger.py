@@ -147,7 +147,9 @@ class Ledger:
         if not path.exists():
             return
         names = {field.name for field in fields(Entry)}
-        *lines, _cut = path.read_bytes().split(b"\n")
+        *lines, cut = path.read_bytes().split(b"\n")
+        if cut:
+            os.truncate(path, path.stat().st_size - len(cut))
         for line in lines:
             values = json.loads(line)
             seq = values.get("seq")

@@ -21,7 +21,7 @@ from batchrun.simulator.failures import FAILURES
 from batchrun.simulator.ledger import Entry, Ledger
 from batchrun.simulator.models import Model
 from batchrun.simulator.plan import Plan
-from batchrun.simulator.wire import Cut, Dropped, Response
+from batchrun.simulator.wire import Broken, How, Response
 
 SLOW = 30.0
 STALL = 900.0
@@ -103,7 +103,7 @@ class Messages:
         entry = made.call.entry
         body = self._body(made)
         if after.kind is Kind.LOSE:
-            raise Dropped(after.kind)
+            raise Broken(How.CLOSED, after.kind)
         if after.kind in {Kind.FAILED_LATE, Kind.ERROR_EVENT}:
             return self.envelope.fail(entry, FAILURES[Kind.FAILED])
         made.whole = False
@@ -127,13 +127,13 @@ class Messages:
     async def _break(self, after: Effect) -> None:
         if after.kind is Kind.STALL:
             await self.clock.sleep(STALL if after.seconds is None else after.seconds)
-        raise Cut(after.kind)
+        raise Broken(How.CUT, after.kind)
 
     async def _streamed(self, made: Made) -> AsyncIterator[bytes]:
         after = next((effect for effect in made.call.effects if effect.kind.stage is Stage.AFTER), None)
         if after is not None and after.kind is Kind.LOSE:
             await self._work(made)
-            raise Cut(after.kind)
+            raise Broken(How.CUT, after.kind)
         done = 0.0
         for event, share in stream.events(message(made.call, made.answer)):
             if share:

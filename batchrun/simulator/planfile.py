@@ -26,7 +26,7 @@ import difflib
 import json
 import tomllib
 from collections.abc import Mapping
-from dataclasses import fields, replace
+from dataclasses import MISSING, fields, replace
 from enum import Enum
 from pathlib import Path
 from types import NoneType, UnionType
@@ -94,6 +94,9 @@ def _fields(value: dict[str, Any], kind: type, path: str) -> dict[str, Any]:
             near = difflib.get_close_matches(name, hints, 1)
             hint = f"did you mean `{near[0]}`?" if near else "one of " + ", ".join(hints)
             raise UsageError(f"`{path}{name}` is not a setting of a plan", hint)
+    for field in fields(kind):
+        if field.name not in value and field.default is MISSING and field.default_factory is MISSING:
+            raise UsageError(f"{path}{field.name} is missing")
     return {name: _value(each, hints[name], path + name) for name, each in value.items()}
 
 

@@ -7,7 +7,6 @@ Besides the API it serves `GET /_simulator/ledger` (`?since=N` leaves out the fi
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import ipaddress
 import json
 import random
@@ -27,7 +26,7 @@ from batchrun.simulator import planfile
 from batchrun.simulator.api import LARGEST_BODY, Simulator
 from batchrun.simulator.ledger import Ledger
 from batchrun.simulator.plan import Plan
-from batchrun.simulator.wire import Broken, Cut, Request, Response
+from batchrun.simulator.wire import Broken, How, Request, Response
 
 PRIVATE = "/_simulator/"
 
@@ -112,8 +111,8 @@ class _Door:
             return self._private(request, body)
         try:
             response = await self._simulator.handle(_request(request, body))
-        except Broken:
-            return _dropped(request)
+        except Broken as broken:
+            return _broken(request, broken)
         answer = _answer(response)
         if len(body) > LARGEST_BODY:
             answer.force_close()
@@ -125,7 +124,7 @@ class _Door:
                     await answer.write(chunk)
             await answer.write_eof()
             delivered = True
-        except Cut:
+        except Broken:
             # Closing sends what is written first: the client gets half an answer, and then the end.
             if request.transport is not None:
                 request.transport.close()
@@ -140,8 +139,10 @@ class _Door:
     def _private(self, request: web.BaseRequest, body: bytes) -> web.Response:
         match request.method, request.path.removeprefix(PRIVATE):
             case "GET", "ledger":
-                since = int(request.query.get("since", "0"))
-                return _json({"entries": [asdict(entry) for entry in self._simulator.ledger.entries[since:]]})
+                since = request.query.get("since", "0")
+                if not since.isdecimal():
+                    return _json({"error": "since is a number of entries"}, 400)
+                return _json({"entries": [asdict(entry) for entry in self._simulator.ledger.entries[int(since) :]]})
             case "GET", "plan":
                 return _json(planfile.dump(self._simulator.plan))
             case "PUT", "plan":
@@ -186,14 +187,16 @@ def _answer(response: Response) -> web.StreamResponse:
     return answer
 
 
-def _dropped(request: web.BaseRequest) -> web.StreamResponse:
-    """Close the connection at once and without a word, so that the client sees a reset."""
-    if request.transport is not None:
-        connection = request.transport.get_extra_info("socket")
-        if connection is not None:
-            with contextlib.suppress(OSError):
-                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        request.transport.abort()
+def _broken(request: web.BaseRequest, broken: Broken) -> web.StreamResponse:
+    """End the connection without a word."""
+    transport = request.transport
+    if transport is not None and broken.how is How.CLOSED:
+        transport.close()
+    elif transport is not None:
+        # Closed with bytes to linger for no time, a connection is reset instead of ended.
+        connection = transport.get_extra_info("socket")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        transport.abort()
     return web.Response()
 
 

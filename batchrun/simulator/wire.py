@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,17 +33,19 @@ class Response:
     ended: Callable[[bool], None]
 
 
+class How(Enum):
+    """In which way a connection fails."""
+
+    NOT_REACHED = "none was made, and nothing was sent"
+    RESET = "it was reset without an answer, whatever became of the request"
+    CLOSED = "it was closed in good order and without an answer, whatever became of the request"
+    CUT = "it was closed in the middle of an answer"
+    SILENT = "nothing came for longer than the client waits"
+
+
 class Broken(Exception):
     """The connection fails; each door turns it into what a client of that door really sees."""
 
-
-class NotReached(Broken):
-    """No connection was made: nothing was sent."""
-
-
-class Dropped(Broken):
-    """The connection was closed without an answer, whatever became of the request."""
-
-
-class Cut(Broken):
-    """The connection was closed in the middle of an answer."""
+    def __init__(self, how: How, why: str) -> None:
+        super().__init__(why)
+        self.how = how
