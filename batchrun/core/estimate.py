@@ -78,7 +78,9 @@ class Estimator:
         """The sums so far. *lane* gives a model's lane and its limits; the forecast goes by them."""
         likely, unpriced = 0, 0
         for model, share in self._shares.items():
-            cost = self.prices.likely(model, input_tokens=share.input, output_tokens=share.likely, batch=False)
+            cost = self.prices.likely(
+                model, input_tokens=share.input, output_tokens=share.likely, batch=False, jobs=share.jobs
+            )
             likely += cost or 0
             unpriced += share.jobs if cost is None else 0
         shares = self._shares.values()

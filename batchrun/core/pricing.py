@@ -161,9 +161,16 @@ class PriceTable:
             return None, f"the price of `{model}` is unknown"
         return None, f"the price of `{model}` with this speed and place is unknown"
 
-    def likely(self, model: str, *, input_tokens: int, output_tokens: int, batch: bool) -> Nanos | None:
-        """What so many uncached tokens cost at standard speed; None where no price is known."""
-        return self.cost(model, Usage(input=input_tokens, output=output_tokens), batch=batch)
+    def likely(self, model: str, *, input_tokens: int, output_tokens: int, batch: bool, jobs: int = 1) -> Nanos | None:
+        """What so many uncached tokens of *jobs* requests together cost at standard speed; None without a price.
+
+        A band goes by the mean prompt.
+        """
+        price, percent = self.find(model), self._percent(batch=batch, geo=None)
+        if price is None or percent is None:
+            return None
+        rates = price.rates_for(input_tokens // max(1, jobs))
+        return Nanos(_share(input_tokens * rates.input + output_tokens * rates.output, percent))
 
     def _percent(self, *, batch: bool, geo: str | None) -> int | None:
         """Ten-thousandths of the realtime price."""

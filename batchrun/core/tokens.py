@@ -186,20 +186,3 @@ def weigh(request: Mapping[str, Any], size: int) -> Weight:
         cached=tally.cached,
         cache_1h=tally.cache_1h,
     )
-
-
-def estimate_input(request: Mapping[str, Any], size: int) -> int:
-    """Estimated input tokens of *request*, whose compact UTF-8 JSON has *size* bytes; at least 1."""
-    return weigh(request, size).input
-
-
-def unbounded(request: Mapping[str, Any]) -> str:
-    """Why nothing bounds what *request* may cost, in words; "" if its size and `max_tokens` do."""
-    return weigh(request, 0).unbounded
-
-
-def likely_output(max_tokens: int) -> int:
-    """Output tokens to expect of one answer when no answer has been seen: near *max_tokens* where it is small, never
-    above 1,500 however large. A guess, to be replaced by what answers report.
-    """
-    return max(1, 1_500 * max_tokens // (1_500 + max_tokens))

@@ -190,6 +190,12 @@ def test_what_is_likely_is_the_cost_of_uncached_tokens() -> None:
     assert likely == cost("haiku", batch=True, input=200_000, output=7)
 
 
+def test_the_prompts_of_many_jobs_are_not_taken_for_one_large_prompt() -> None:
+    together = TABLE.likely("haiku", input_tokens=5_000_000, output_tokens=0, batch=False, jobs=1_000)
+    assert together == 5_000_000 * 100
+    assert TABLE.likely("haiku", input_tokens=5_000_000, output_tokens=0, batch=False, jobs=10) == 5_000_000 * 500
+
+
 def weight(most: int | None = 1_000, **more: Any) -> Weight:
     return Weight(input=300, most=most, unbounded="" if most is not None else "a tool", **more)
 
