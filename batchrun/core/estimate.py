@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from batchrun.core.job import Job, Nanos
+from batchrun.core.job import Nanos
 from batchrun.core.limits import Dimension, Limits
 from batchrun.core.pricing import PriceTable
 
@@ -14,16 +14,20 @@ LIKELY_OUTPUT = 500
 guess; answers that were seen replace it."""
 
 
-@dataclass(slots=True)
-class _Share:
-    """The jobs of one model."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """The jobs of one model, as sums."""
 
-    jobs: int = 0
-    input: int = 0
-    output: int = 0
-    likely: int = 0
-    most: int = 0  # nano-dollars of those that have a bound
-    unbounded: int = 0
+    jobs: int
+    est_input: int
+    max_tokens: int
+    worst: Nanos  #: in realtime, of those whose cost has a bound
+    unbounded: int  #: jobs whose cost has none
+
+    def likely_output(self, mean: float | None) -> int:
+        """Tokens of output to expect where answers had *mean* tokens; None where none was seen."""
+        guess = min(self.max_tokens / 2, LIKELY_OUTPUT * self.jobs) if mean is None else mean * self.jobs
+        return round(min(guess, self.max_tokens))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +41,7 @@ class Forecast:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
-    """Sums over jobs. Money is that of realtime; where `unpriced` or `unbounded` is not 0 the sums leave those out."""
+    """Sums over jobs. Money is that of realtime; it leaves out jobs that are `unpriced` or `unbounded`."""
 
     jobs: int
     models: tuple[str, ...]
@@ -46,74 +50,61 @@ class Estimate:
     output_most: int
     likely: Nanos
     most: Nanos
-    unpriced: int = 0  #: jobs of models without a known price
-    unbounded: int = 0  #: jobs that nothing bounds
-    why: str = ""  #: why the first of them has no price or bound
-    seen: bool = False  #: `output_likely` goes by answers that were seen
-    forecast: Forecast | None = None  #: None where no limit is known
+    unpriced: Mapping[str, int]  #: jobs of models without a known price, by model
+    unbounded: int  #: jobs whose cost nothing bounds, unpriced ones among them
+    seen: bool  #: `output_likely` goes by answers that were seen
+    forecast: Forecast | None  #: None where no limit is known
 
 
-@dataclass(slots=True, kw_only=True)
-class Estimator:
-    """Add jobs one by one; memory goes by the number of models. `answers` maps models to their mean output so far."""
-
-    prices: PriceTable
-    answers: Mapping[str, float] = field(default_factory=dict)
-    _shares: dict[str, _Share] = field(default_factory=dict)
-    _why: str = ""
-
-    def add(self, job: Job) -> None:
-        share = self._shares.setdefault(job.model, _Share())
-        share.jobs += 1
-        share.input += job.est_input
-        share.output += job.max_tokens
-        share.likely += round(min(job.max_tokens, self.answers.get(job.model, min(job.max_tokens / 2, LIKELY_OUTPUT))))
-        if job.worst is None:
-            share.unbounded += 1
-            self._why = self._why or job.unbounded
+def estimate(
+    shares: Mapping[str, Share],
+    prices: PriceTable,
+    answers: Mapping[str, float],
+    lane: Callable[[str], tuple[str, Limits]],
+) -> Estimate:
+    """The estimate for *shares* by model. *answers* has the mean output of models whose answers were seen; *lane* gives
+    a model's lane and its limits.
+    """
+    output = {model: share.likely_output(answers.get(model)) for model, share in shares.items()}
+    likely, unpriced = 0, {}
+    for model, share in shares.items():
+        cost = prices.likely(model, input_tokens=share.est_input, output_tokens=output[model], batch=False)
+        if cost is None:
+            unpriced[model] = share.jobs
+        elif not share.unbounded:
+            likely += min(cost, share.worst)
         else:
-            share.most += job.worst
+            likely += cost
+    return Estimate(
+        jobs=sum(share.jobs for share in shares.values()),
+        models=tuple(shares),
+        input_tokens=sum(share.est_input for share in shares.values()),
+        output_likely=sum(output.values()),
+        output_most=sum(share.max_tokens for share in shares.values()),
+        likely=Nanos(likely),
+        most=Nanos(sum(share.worst for share in shares.values())),
+        unpriced=unpriced,
+        unbounded=sum(share.unbounded for share in shares.values()),
+        seen=bool(shares) and all(model in answers for model in shares),
+        forecast=_forecast(shares, output, lane),
+    )
 
-    def estimate(self, lane: Callable[[str], tuple[str, Limits]] | None = None) -> Estimate:
-        """The sums so far. *lane* gives a model's lane and its limits; the forecast goes by them."""
-        likely, unpriced = 0, 0
-        for model, share in self._shares.items():
-            cost = self.prices.likely(
-                model, input_tokens=share.input, output_tokens=share.likely, batch=False, jobs=share.jobs
-            )
-            likely += cost or 0
-            unpriced += share.jobs if cost is None else 0
-        shares = self._shares.values()
-        most = sum(share.most for share in shares)
-        unbounded = sum(share.unbounded for share in shares)
-        return Estimate(
-            jobs=sum(share.jobs for share in shares),
-            models=tuple(self._shares),
-            input_tokens=sum(share.input for share in shares),
-            output_likely=sum(share.likely for share in shares),
-            output_most=sum(share.output for share in shares),
-            likely=Nanos(likely if unbounded else min(likely, most)),
-            most=Nanos(most),
-            unpriced=unpriced,
-            unbounded=unbounded,
-            why=self._why,
-            seen=bool(self._shares) and all(model in self.answers for model in self._shares),
-            forecast=None if lane is None else self._forecast(lane),
-        )
 
-    def _forecast(self, lane: Callable[[str], tuple[str, Limits]]) -> Forecast | None:
-        """Lanes work side by side: the slowest one's scarcest limit is how long it takes."""
-        sums: dict[str, tuple[Limits, dict[Dimension, int]]] = {}
-        for model, share in self._shares.items():
-            name, limits = lane(model)
-            _, uses = sums.setdefault(name, (limits, dict.fromkeys(Dimension, 0)))
-            uses[Dimension.REQUESTS] += share.jobs
-            uses[Dimension.INPUT] += share.input
-            uses[Dimension.OUTPUT] += share.likely
-        forecasts = [
-            Forecast(seconds=60 * use / limit, binding=dimension, lane=name)
-            for name, (limits, uses) in sums.items()
-            for dimension, use in uses.items()
-            if (limit := limits.of(dimension))
-        ]
-        return max(forecasts, key=lambda forecast: forecast.seconds, default=None)
+def _forecast(
+    shares: Mapping[str, Share], output: Mapping[str, int], lane: Callable[[str], tuple[str, Limits]]
+) -> Forecast | None:
+    """Lanes work side by side: the slowest one's scarcest limit is how long it takes."""
+    sums: dict[str, tuple[Limits, dict[Dimension, int]]] = {}
+    for model, share in shares.items():
+        name, limits = lane(model)
+        _, uses = sums.setdefault(name, (limits, dict.fromkeys(Dimension, 0)))
+        uses[Dimension.REQUESTS] += share.jobs
+        uses[Dimension.INPUT] += share.est_input
+        uses[Dimension.OUTPUT] += output[model]
+    forecasts = [
+        Forecast(seconds=60 * use / limit, binding=dimension, lane=name)
+        for name, (limits, uses) in sums.items()
+        for dimension, use in uses.items()
+        if (limit := limits.of(dimension))
+    ]
+    return max(forecasts, key=lambda forecast: forecast.seconds, default=None)
