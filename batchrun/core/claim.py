@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from batchrun.core.account import Account
+from batchrun.core.card import WorkerCard as WorkerCard  # noqa: PLC0414  # also offered here
 from batchrun.core.job import JobId, Millis, Nanos, RunId, WorkerId
 from batchrun.core.outcome import Outcome
 from batchrun.core.retry import Decision, RetryPolicy
@@ -18,18 +19,6 @@ class OnCrash(StrEnum):
     RETRY = "retry"
     HOLD = "hold"
     FAIL = "fail"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WorkerCard:
-    """Who a worker is, for the message that says who works."""
-
-    pid: int
-    host: str
-    boot: str
-    version: str
-    command: str
-    started: Millis
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,10 +11,9 @@ from typing import Any
 from batchrun.core.job import JobId, Millis, RunId
 from batchrun.core.select import Selection
 from batchrun.core.states import State
-from batchrun.queue.columns import ATTEMPT, ATTEMPT_WIDTH, JOB, JOB_WIDTH, attempt_of, job_of
 from batchrun.queue.criteria import criteria
+from batchrun.queue.jobrows import ATTEMPT, ATTEMPT_WIDTH, JOB, JOB_WIDTH, Answered, ResultRow, attempt_of, job_of
 from batchrun.queue.reading import Reading
-from batchrun.queue.rows import Answered, ResultRow
 
 FIRST_WINDOW = 200
 LAST_WINDOW = 5_000

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
 from batchrun.core.job import Millis, RunId
 from batchrun.core.select import Selection
-from batchrun.queue.columns import ATTEMPT, JOB, JOB_WIDTH, attempt_of, job_of
+from batchrun.core.states import State
 from batchrun.queue.criteria import criteria
+from batchrun.queue.jobrows import ATTEMPT, JOB, JOB_WIDTH, AttemptRow, JobRow, attempt_of, job_of
 from batchrun.queue.reading import Reading
-from batchrun.queue.rows import ErrorGroup, Failure
 
 LOOKED_AT = 1_000
 """Jobs of each class whose messages are read for the groups, unless all are asked for."""
@@ -23,10 +24,31 @@ LOOKED_AT = 1_000
 SAMPLES = 3
 PAGE = 500
 
-_NEXT_CLASS = """
-SELECT error FROM jobs WHERE run = ? AND state IN ('failed', 'held') AND error > ? ORDER BY error LIMIT 1
-"""
 _FAILED = "j.run = ? AND j.state IN ('failed', 'held')"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """One failed or held job with its last attempt."""
+
+    job: JobRow
+    attempt: AttemptRow | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErrorGroup:
+    """Jobs that failed alike. `n` is exact unless `at_least`: then only the first of its class were looked at."""
+
+    error: str
+    state: State  #: failed, or held
+    status: int | None
+    code: str | None
+    message: str  #: the newest one's, exactly
+    n: int
+    at_least: bool
+    samples: tuple[Failure, ...]  #: the first ones in the order of the file
+    last: Millis | None  #: when the newest of them failed
+    most_tries: int
 
 
 def _classes(condition: str) -> str:
@@ -49,14 +71,6 @@ def classes(reading: Reading, run: RunId, selection: Selection | None = None) ->
     """Each class of error among the failed and held jobs, and how many jobs have it, by name."""
     wanted = criteria(selection)
     return [(error, n) for error, n in reading.rows(_classes(wanted.sql), run, *wanted.values)]
-
-
-def class_names(reading: Reading, run: RunId, most: int) -> list[str]:
-    """At most *most* classes of error, by name and without their counts: however many jobs failed, a few steps each."""
-    names: list[str] = []
-    while len(names) < most and (found := reading.rows(_NEXT_CLASS, run, names[-1] if names else "")):
-        names.append(found[0][0])
-    return names
 
 
 def failures(reading: Reading, run: RunId, selection: Selection | None = None) -> Iterator[Failure]:

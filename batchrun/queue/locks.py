@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
-from batchrun.core.claim import WorkerCard
+from batchrun.core.card import WorkerCard
 from batchrun.core.figures import moment
 from batchrun.core.job import Millis, WorkerId
 from batchrun.errors import StoreError, WorkerBusy

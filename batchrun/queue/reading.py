@@ -17,11 +17,10 @@ from typing import Any, Self
 from urllib.parse import quote
 
 from batchrun import __version__
-from batchrun.core.job import JobId, Millis, RunId, WorkerId
+from batchrun.core.job import Millis, RunId, WorkerId
 from batchrun.core.suggest import did_you_mean
 from batchrun.errors import SchemaError, StoreError, UsageError
-from batchrun.queue.columns import ATTEMPT, EVENT, JOB, PAUSE, RUN, attempt_of, event_of, job_of, pause_of, run_of
-from batchrun.queue.rows import AttemptRow, EventRow, JobRow, Overview, RunSummary, WorkerRow
+from batchrun.queue.rows import PAUSE, RUN, Overview, RunSummary, WorkerRow, pause_of, run_of
 from batchrun.queue.schema import VERSION
 
 PATIENCE = 5.0
@@ -30,9 +29,6 @@ PATIENCE = 5.0
 SHOWN = 10
 """A status shows every run that is not done, and so many of the newest that are."""
 
-
-PAGE = 500
-"""Events that are read at a time."""
 
 LATEST = 300
 SPEED_WINDOW = 60_000
@@ -63,37 +59,21 @@ _RUNS_BY_NAME = f"{_RUN} WHERE r.name = ? ORDER BY r.id DESC"
 _RUNS_BY_PREFIX = f"{_RUN} WHERE substr(r.name, 1, length(?)) = ? ORDER BY r.id DESC LIMIT 20"
 _RUN_NAMES = "SELECT name FROM runs ORDER BY id DESC LIMIT 1000"
 _RUNS_TOTAL = "SELECT COUNT(*) FROM runs"
+_CLASSES = """
+SELECT error, COUNT(*) FROM jobs WHERE run = ? AND state IN ('failed', 'held') GROUP BY error ORDER BY 2 DESC, 1
+"""
+_NEXT_CLASS = """
+SELECT error FROM jobs WHERE run = ? AND state IN ('failed', 'held') AND error > ? ORDER BY error LIMIT 1
+"""
 _COUNTS = "SELECT state, n FROM run_counts WHERE run = ?"
 _NEXT_DUE = "SELECT MIN(due) FROM jobs WHERE state = 'waiting'"
 _PRESENT = """SELECT id, pid, host, command, started FROM workers WHERE "left" IS NULL AND role = 'worker'"""
 _PAUSES = f"SELECT {PAUSE} FROM pauses ORDER BY since, scope, subject"
 
-_JOB_BY_KEY = f"SELECT {JOB} FROM jobs j JOIN runs r ON r.id = j.run WHERE j.run = ? AND j.key = ?"
-_JOBS_BY_KEY = f"""
-SELECT {JOB} FROM runs r CROSS JOIN jobs j ON j.run = r.id WHERE j.key = ? ORDER BY j.run DESC LIMIT 20
-"""
-_JOB_BY_REQUEST_ID = f"""
-SELECT {JOB} FROM attempts a JOIN jobs j ON j.id = a.job JOIN runs r ON r.id = j.run WHERE a.request_id = ?
-"""
-_KEYS_NEAR = "SELECT key FROM jobs WHERE run = ? AND key >= ? ORDER BY key LIMIT 200"
-_KEYS_BEFORE = "SELECT key FROM jobs WHERE run = ? AND key < ? ORDER BY key DESC LIMIT 200"
-
-_ATTEMPTS = f"SELECT {ATTEMPT} FROM attempts a LEFT JOIN batches b ON b.id = a.batch WHERE a.job = ? ORDER BY a.n"
-
 _LATEST = """
 SELECT j.run, a.ended
-FROM (SELECT job, ended FROM attempts WHERE via = 'realtime' ORDER BY rowid DESC LIMIT ?) a JOIN jobs j ON j.id = a.job
-WHERE a.ended >= ?
-"""
-
-_EVENTS = f"SELECT {EVENT} FROM events WHERE id > ? ORDER BY id LIMIT ?"
-_EVENT_BEFORE = "SELECT id FROM events ORDER BY id DESC LIMIT 1 OFFSET ?"
-_EVENT_OF_RUN_BEFORE = "SELECT id FROM events WHERE run = ? OR run IS NULL ORDER BY id DESC LIMIT 1 OFFSET ?"
-_EVENTS_OF_RUN = f"""
-SELECT {EVENT} FROM events WHERE run = ? AND id > ?
-UNION ALL
-SELECT {EVENT} FROM events WHERE run IS NULL AND id > ?
-ORDER BY id LIMIT ?
+FROM (SELECT job, via, ended FROM attempts ORDER BY rowid DESC LIMIT ?) a JOIN jobs j ON j.id = a.job
+WHERE a.ended >= ? AND a.via = 'realtime'
 """
 
 
@@ -106,7 +86,7 @@ class Reading:
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         self.path = path
         self._connection = connection
-        with self._moment():
+        with self.moment():
             self.simulated = self._checked().get("simulated") == "1"
 
     @classmethod
@@ -142,7 +122,7 @@ class Reading:
 
     def overview(self, *, every: bool = False) -> Overview:
         """Runs from the newest on: all that are not done and the newest others, or *every* one; and all pauses."""
-        with self._moment():
+        with self.moment():
             found = self.rows(_RUNS_ALL) if every else self.rows(_RUNS_TO_SHOW, SHOWN)
             return Overview(
                 simulated=self.simulated,
@@ -178,12 +158,23 @@ class Reading:
         seconds = max(1.0, (now - min(ended for _, ended in found)) / 1000)
         return {RunId(run): n / seconds for run, n in Counter(run for run, _ in found).items()}
 
+    def error_classes(self, run: RunId) -> list[tuple[str, int]]:
+        """The classes of error of the failed and held jobs and how many have each, the largest first."""
+        return [(error or "", n) for error, n in self.rows(_CLASSES, run)]
+
+    def error_names(self, run: RunId, most: int) -> list[str]:
+        """At most *most* of these classes by name: a few steps each, however many jobs failed."""
+        names: list[str] = []
+        while len(names) < most and (found := self.rows(_NEXT_CLASS, run, names[-1] if names else "")):
+            names.append(found[0][0])
+        return names
+
     def run(self, ref: str) -> RunSummary:
         """The run that *ref* names: `last`, an id like r-12, a name, or the unique beginning of one.
 
         Raises UnknownRun.
         """
-        with self._moment():
+        with self.moment():
             found = self._runs_named(ref)
             if len(found) == 1:
                 return self._run(found[0])
@@ -205,49 +196,6 @@ class Reading:
     def _run(self, row: Any) -> RunSummary:
         return run_of(row, self.rows(_COUNTS, row[0]))
 
-    # -- jobs ---------------------------------------------------------------------------------------------------------
-
-    def jobs_named(self, ref: str, run: RunId | None = None) -> list[JobRow]:
-        """Jobs with the key *ref*, of one run or of all (the newest run first), or the one of a request id."""
-        if run is not None:
-            found = self.rows(_JOB_BY_KEY, run, ref)
-        else:
-            found = self.rows(_JOBS_BY_KEY, ref) or self.rows(_JOB_BY_REQUEST_ID, ref)
-        return [job_of(row) for row in found]
-
-    def keys_like(self, key: str, run: RunId) -> list[str]:
-        """Keys of *run* that somebody who typed *key* may have meant, the likeliest first."""
-        from difflib import get_close_matches  # noqa: PLC0415  # only after a mistake
-
-        with self._moment():
-            near = self.rows(_KEYS_NEAR, run, key[:3]) + self.rows(_KEYS_NEAR, run, key)
-            near += self.rows(_KEYS_BEFORE, run, key)
-        known = list(dict.fromkeys(name for (name,) in near))
-        longer = [name for name in known if name.startswith(key)]
-        return list(dict.fromkeys([*longer, *get_close_matches(key, known, n=3, cutoff=0.6)]))[:3]
-
-    def attempts(self, job: JobId) -> list[AttemptRow]:
-        return [one for row in self.rows(_ATTEMPTS, job) if (one := attempt_of(row)) is not None]
-
-    # -- events -------------------------------------------------------------------------------------------------------
-
-    def events(self, run: RunId | None = None, *, last: int | None = None) -> Iterator[EventRow]:
-        """What happened, in order: all of it, or what concerns *run* or every run; only the *last* so many."""
-        after = self._before(run, last) if last is not None else 0
-        while True:
-            found = (
-                self.rows(_EVENTS, after, PAGE) if run is None else self.rows(_EVENTS_OF_RUN, run, after, after, PAGE)
-            )
-            yield from (event_of(row) for row in found)
-            if len(found) < PAGE:
-                return
-            after = found[-1][0]
-
-    def _before(self, run: RunId | None, last: int) -> int:
-        """The id of the event after which *last* are left."""
-        found = self.rows(_EVENT_BEFORE, last) if run is None else self.rows(_EVENT_OF_RUN_BEFORE, run, last)
-        return int(found[0][0]) if found else 0
-
     # -- the database -------------------------------------------------------------------------------------------------
 
     def rows(self, sql: str, *values: object) -> list[Any]:
@@ -262,7 +210,7 @@ class Reading:
         self._connection.set_progress_handler(step, every)
 
     @contextmanager
-    def _moment(self) -> Iterator[None]:
+    def moment(self) -> Iterator[None]:
         """Several queries that see the same moment."""
         self.rows("BEGIN")
         try:

@@ -1,14 +1,17 @@
-"""What people read, as values: runs, jobs, attempts, results, errors and events as the database holds them."""
+"""Runs, workers and pauses as people read them, and the columns that they are made of."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
-from batchrun.core.job import JobId, Millis, Nanos, RunId, WorkerId
-from batchrun.core.pause import Pause
+from batchrun.core.account import Account
+from batchrun.core.job import Millis, Nanos, RunId, WorkerId
+from batchrun.core.pause import Pause, PauseScope
 from batchrun.core.states import FINAL, OUT, RunState, State
-from batchrun.core.usage import Usage
 
 Counts = Mapping[State, int]
 """How many jobs are in each state; a state without jobs may be missing."""
@@ -84,112 +87,64 @@ class Overview:
     older: int  #: how many done runs were left out
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JobRow:
-    """One job without its request and its answer."""
+RUN = """r.id, r.name, r.state, r.mode, r.source, r.source_digest, r.account, r.account_name, a.origin, a.organization,
+       a.workspace, a.name, r.budget, r.spent, r.reserved, r.created, r.deadline, r.done, r.cancelled"""
+"""Of `runs r LEFT JOIN accounts a`."""
 
-    id: JobId
-    run: RunId
-    run_name: str
-    seq: int
-    key: str
-    file: str  #: as the user named it
-    line: int
-    model: str
-    state: State
-    attempts: int
-    tries: int
-    due: Millis | None
-    error: str | None
-    finished: Millis | None
-
-    @property
-    def place(self) -> str:
-        """`jobs.jsonl:417`"""
-        return f"{self.file}:{self.line}"
+PAUSE = "scope, subject, reason, message, since, until, probes, probed, hint"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AttemptRow:
-    """One try at the API. `outcome` is None while it is out."""
-
-    n: int
-    via: str
-    batch: str | None  #: the batch's id at Anthropic
-    claimed: Millis
-    sent: Millis | None
-    ended: Millis | None
-    outcome: str | None
-    status: int | None
-    error_type: str | None
-    error_code: str | None
-    message: str
-    request_id: str | None
-    other_ids: tuple[str, ...]
-    usage: Usage | None  #: None where no answer told it
-    cost: Nanos | None
-    worst: Nanos | None
-    billed: str | None
-
-    @property
-    def seconds(self) -> float | None:
-        """From sending to the end; None for one that never left, is out, or went in a batch."""
-        if self.sent is None or self.ended is None or self.via != "realtime":
-            return None
-        return (self.ended - self.sent) / 1000
+def run_of(row: Sequence[Any], counts: Iterable[tuple[str, int]]) -> RunSummary:
+    (id_, name, state, mode, source, digest, account, wanted, origin, organization, workspace, word, *rest) = row
+    budget, spent, reserved, created, deadline, done, cancelled = rest
+    by_state: dict[State, int] = {}
+    for one, n in counts:
+        if n:
+            by_state[State(one)] = by_state.get(State(one), 0) + n
+    return RunSummary(
+        id=RunId(id_),
+        name=name,
+        state=RunState(state),
+        mode=mode,
+        counts=by_state,
+        sources=files_of(source),
+        digest=digest,
+        account=account,
+        account_name=wanted,
+        account_label=_label(origin, organization, workspace, word),
+        budget=budget,
+        spent=spent,
+        reserved=reserved,
+        created=created,
+        deadline=deadline,
+        done=done,
+        cancelled=cancelled,
+    )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answered:
-    """A job's result: the attempt that won and the message exactly as received, as JSON text."""
-
-    body: str
-    stop_reason: str
-    received: Millis
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResultRow:
-    """One job with its last or winning attempt, its answer if it has one, and the metadata of its file."""
-
-    job: JobRow
-    attempt: AttemptRow | None  #: None for a job that never was claimed
-    answer: Answered | None
-    metadata: str | None  #: JSON text
+def _label(origin: str | None, organization: str, workspace: str, name: str) -> str:
+    if origin is None:
+        return ""
+    return Account(
+        origin=origin, organization=organization or None, workspace=workspace or None, name=name or ""
+    ).label()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Failure:
-    """One failed or held job with its last attempt."""
-
-    job: JobRow
-    attempt: AttemptRow | None
+@lru_cache(maxsize=256)
+def files_of(source: str) -> tuple[str, ...]:
+    return tuple(str(name) for name in json.loads(source))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ErrorGroup:
-    """Jobs that failed alike. `n` is exact unless `at_least`: then only the first of its class were looked at."""
-
-    error: str
-    state: State  #: failed, or held
-    status: int | None
-    code: str | None
-    message: str  #: the newest one's, exactly
-    n: int
-    at_least: bool
-    samples: tuple[Failure, ...]  #: the first ones in the order of the file
-    last: Millis | None  #: when the newest of them failed
-    most_tries: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EventRow:
-    """One thing the scheduler did. `detail` is a JSON object; it holds no prompt, no answer and no key."""
-
-    id: int
-    at: Millis
-    kind: str
-    run: RunId | None
-    job: JobId | None
-    lane: str | None
-    detail: Mapping[str, object]
+def pause_of(row: Sequence[Any]) -> Pause:
+    scope, subject, reason, message, since, until, probes, probed, hint = row
+    return Pause(
+        scope=PauseScope(scope),
+        subject=subject,
+        reason=reason,
+        message=message,
+        since=Millis(since),
+        until=until,
+        probes=probes,
+        probed=probed,
+        hint=hint,
+    )

@@ -1,22 +1,104 @@
-"""Which columns a reader asks for, and what each row of them becomes."""
+"""Jobs, attempts, answers and events as people read them, and the columns that they are made of."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
-from functools import lru_cache
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from batchrun.core.account import Account
 from batchrun.core.job import JobId, Millis, Nanos, RunId
-from batchrun.core.pause import Pause, PauseScope
-from batchrun.core.states import RunState, State
+from batchrun.core.states import State
 from batchrun.core.usage import Usage
-from batchrun.queue.rows import AttemptRow, EventRow, JobRow, RunSummary
+from batchrun.queue.rows import files_of
 
-RUN = """r.id, r.name, r.state, r.mode, r.source, r.source_digest, r.account, r.account_name, a.origin, a.organization,
-       a.workspace, a.name, r.budget, r.spent, r.reserved, r.created, r.deadline, r.done, r.cancelled"""
-"""Of `runs r LEFT JOIN accounts a`."""
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobRow:
+    """One job without its request and its answer."""
+
+    id: JobId
+    run: RunId
+    run_name: str
+    seq: int
+    key: str
+    file: str  #: as the user named it
+    line: int
+    model: str
+    state: State
+    attempts: int
+    tries: int
+    due: Millis | None
+    error: str | None
+    finished: Millis | None
+
+    @property
+    def place(self) -> str:
+        """`jobs.jsonl:417`"""
+        return f"{self.file}:{self.line}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptRow:
+    """One try at the API. `outcome` is None while it is out."""
+
+    n: int
+    via: str
+    batch: str | None  #: the batch's id at Anthropic
+    claimed: Millis
+    sent: Millis | None
+    ended: Millis | None
+    outcome: str | None
+    status: int | None
+    error_type: str | None
+    error_code: str | None
+    message: str
+    request_id: str | None
+    other_ids: tuple[str, ...]
+    usage: Usage | None  #: None where no answer told it
+    cost: Nanos | None
+    worst: Nanos | None
+    billed: str | None
+
+    @property
+    def seconds(self) -> float | None:
+        """From sending to the end; None for one that never left, is out, or went in a batch."""
+        if self.sent is None or self.ended is None or self.via != "realtime":
+            return None
+        return (self.ended - self.sent) / 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """A job's result: the attempt that won and the message exactly as received, as JSON text."""
+
+    body: str
+    stop_reason: str
+    received: Millis
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResultRow:
+    """One job with its last or winning attempt, its answer if it has one, and the metadata of its file."""
+
+    job: JobRow
+    attempt: AttemptRow | None  #: None for a job that never was claimed
+    answer: Answered | None
+    metadata: str | None  #: JSON text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventRow:
+    """One thing the scheduler did. `detail` is a JSON object; it holds no prompt, no answer and no key."""
+
+    id: int
+    at: Millis
+    kind: str
+    run: RunId | None
+    job: JobId | None
+    lane: str | None
+    detail: Mapping[str, object]
+
 
 JOB = """j.id, j.run, r.name, j.seq, j.key, r.source, j.file, j.line, j.model, j.state, j.attempt, j.tries, j.due,
        j.error, j.finished"""
@@ -27,52 +109,15 @@ ATTEMPT = """a.n, a.via, b.remote_id, a.claimed, a.sent, a.ended, a.outcome, a.s
        a.cache_write_1h, a.cost, a.worst, a.billed"""
 """Of `attempts a LEFT JOIN batches b`."""
 
-PAUSE = "scope, subject, reason, message, since, until, probes, probed, hint"
-EVENT = "id, at, kind, run, job, lane, detail"
 
+EVENT = "id, at, kind, run, job, lane, detail"
 JOB_WIDTH = JOB.count(",") + 1
 ATTEMPT_WIDTH = ATTEMPT.count(",") + 1
 
 
-def run_of(row: Sequence[Any], counts: Iterable[tuple[str, int]]) -> RunSummary:
-    (id_, name, state, mode, source, digest, account, wanted, origin, organization, workspace, word, *rest) = row
-    budget, spent, reserved, created, deadline, done, cancelled = rest
-    by_state: dict[State, int] = {}
-    for one, n in counts:
-        if n:
-            by_state[State(one)] = by_state.get(State(one), 0) + n
-    return RunSummary(
-        id=RunId(id_),
-        name=name,
-        state=RunState(state),
-        mode=mode,
-        counts=by_state,
-        sources=_files(source),
-        digest=digest,
-        account=account,
-        account_name=wanted,
-        account_label=_label(origin, organization, workspace, word),
-        budget=budget,
-        spent=spent,
-        reserved=reserved,
-        created=created,
-        deadline=deadline,
-        done=done,
-        cancelled=cancelled,
-    )
-
-
-def _label(origin: str | None, organization: str, workspace: str, name: str) -> str:
-    if origin is None:
-        return ""
-    return Account(
-        origin=origin, organization=organization or None, workspace=workspace or None, name=name or ""
-    ).label()
-
-
 def job_of(row: Sequence[Any]) -> JobRow:
     id_, run, run_name, seq, key, source, file, line, model, state, attempts, tries, due, error, finished = row
-    names = _files(source)
+    names = files_of(source)
     return JobRow(
         id=JobId(id_),
         run=RunId(run),
@@ -89,11 +134,6 @@ def job_of(row: Sequence[Any]) -> JobRow:
         error=error,
         finished=finished,
     )
-
-
-@lru_cache(maxsize=256)
-def _files(source: str) -> tuple[str, ...]:
-    return tuple(str(name) for name in json.loads(source))
 
 
 def attempt_of(row: Sequence[Any]) -> AttemptRow | None:
@@ -130,21 +170,6 @@ def attempt_of(row: Sequence[Any]) -> AttemptRow | None:
         cost=None if cost is None else Nanos(cost),
         worst=None if worst is None else Nanos(worst),
         billed=billed,
-    )
-
-
-def pause_of(row: Sequence[Any]) -> Pause:
-    scope, subject, reason, message, since, until, probes, probed, hint = row
-    return Pause(
-        scope=PauseScope(scope),
-        subject=subject,
-        reason=reason,
-        message=message,
-        since=Millis(since),
-        until=until,
-        probes=probes,
-        probed=probed,
-        hint=hint,
     )
 
 

@@ -1,0 +1,226 @@
+"""`batchrun status`: where every job is. Imports only what it draws with: it must start at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from batchrun.cli import options
+from batchrun.cli.call import Call
+from batchrun.cli.output import amount, at, document
+from batchrun.cli.screen import Mark, Screen, Tone, clean
+from batchrun.core.figures import count, hour
+from batchrun.core.job import Millis
+from batchrun.core.pause import Pause, PauseScope
+from batchrun.core.states import RunState, State
+from batchrun.errors import Exit
+from batchrun.queue.reading import NoQueue, Reading
+from batchrun.queue.rows import Overview, RunSummary, WorkerRow
+from batchrun.report import summary
+from batchrun.report.cures import word
+
+COUNTED = 500
+"""Failed jobs up to which a status counts their classes; of more it only names them."""
+
+NAMED = 4
+BAR = 32
+
+
+@options.command("batchrun status", "batchrun status nightly", "batchrun status --json | jq '.runs[0].counts'")
+@options.optional_run
+@click.option("--all", "every", is_flag=True, help="Every run, not only the newest and those that are not done.")
+@click.option("--check", is_flag=True, help="Exit with 8 while jobs are left, with 1 if some failed.")
+@options.json
+def status(call: Call, run: str | None, every: bool, check: bool, json: bool) -> Exit:
+    """Show where every job is: how far each run is, what it cost, who works on it, what is paused.
+
+    Without RUN every run that is not done and the newest others.
+    """
+    try:
+        with call.reading() as reading:
+            seen = reading.overview(every=every)
+            runs = seen.runs if run is None else (reading.run(run),)
+            if json:
+                document(call.screen, "status", _record(call, seen, runs))
+            else:
+                _Drawing(call, reading, seen).draw(runs, alone=run is not None)
+    except NoQueue as none:
+        if check or run is not None or call.flags.db is not None:
+            raise
+        if json:
+            document(call.screen, "status", _record(call, None, ()))
+        else:
+            call.screen.line("No queue here yet.")
+            call.screen.say(none.hint)
+        return Exit.OK
+    return _verdict(runs) if check else Exit.OK
+
+
+def _verdict(runs: Sequence[RunSummary]) -> Exit:
+    """Whether all is done, and done well: the newest run's failures count, and any run's jobs that are left."""
+    if any(run.state in {RunState.OPEN, RunState.LOADING} for run in runs):
+        return Exit.PENDING
+    return Exit.FAILED_JOBS if runs and runs[0].n(State.FAILED) else Exit.OK
+
+
+class _Drawing:
+    """One status on the screen: the run in question in full, the others a line each, then what goes for all."""
+
+    def __init__(self, call: Call, reading: Reading, seen: Overview) -> None:
+        self.screen: Screen = call.screen
+        self.now: Millis = call.now
+        self.reading = reading
+        self.seen = seen
+        self.speeds = reading.speeds(self.now) if seen.workers else {}
+
+    def draw(self, runs: Sequence[RunSummary], *, alone: bool) -> None:
+        if not runs:
+            self.screen.line("No runs yet.")
+            self.screen.say("`batchrun submit FILE` makes one")
+            return
+        first = next((run for run in runs if run.state is not RunState.DONE), runs[0])
+        self._full(first)
+        others = [run for run in runs if run is not first]
+        if others:
+            self.screen.line()
+            self._lines(others)
+        self._pauses([first, *others])
+        self._next(first, alone=alone)
+
+    def _full(self, run: RunSummary) -> None:
+        screen = self.screen
+        name = screen.style(clean(run.name), Tone.BOLD)
+        screen.line(f"{name}  {run.ref}  {run.mode}  {summary.times(run, self.now)}   {summary.money(run)}")
+        screen.line()
+        share = run.finished / run.total if run.total else 1.0
+        bar = screen.bar(share, BAR, started=run.sent / run.total if run.total else 0.0)
+        screen.line(f"{bar}  {summary.progress(run, self.speeds.get(run.id))}")
+        screen.line()
+        for line in summary.lines(run, errors=self._errors(run), due=self.seen.next_due, now=self.now):
+            rest = "   ".join(part for part in (clean(line.note), screen.style(clean(line.command), Tone.HINT)) if part)
+            number = screen.style(f"{line.n:>10,}", *_tone(line.state))
+            screen.line(f"{line.label:<12}{number}   {rest}".rstrip())
+
+    def _errors(self, run: RunSummary) -> list[tuple[str, int | None]]:
+        """Counted as long as that is cheap: a status costs the same however many jobs failed."""
+        if not run.n(State.FAILED):
+            return []
+        if run.n(State.FAILED, State.HELD) <= COUNTED:
+            return list(self.reading.error_classes(run.id))[:NAMED]
+        return [(name, None) for name in self.reading.error_names(run.id, NAMED)]
+
+    def _lines(self, runs: Sequence[RunSummary]) -> None:
+        names = [clean(run.name) for run in runs]
+        wide = min(max(map(len, names)), 30)
+        for run, name in zip(runs, names, strict=True):
+            doing = summary.doing(run, self.seen, self.now)
+            parts = [
+                f"{name:<{wide}}",
+                f"{run.ref:<5}",
+                f"{run.mode:<8}",
+                f"{run.finished:>9,} / {run.total:<9,}",
+                doing.words,
+                *([f"{run.n(State.FAILED):,} failed"] if run.n(State.FAILED) else []),
+                *([self.screen.style(clean(doing.command), Tone.HINT)] if doing.command else []),
+            ]
+            self.screen.line("  ".join(parts).rstrip())
+
+    def _pauses(self, runs: Sequence[RunSummary]) -> None:
+        for pause in self.seen.pauses:
+            what, cure = summary.pause_line(pause, runs, self.now)
+            self.screen.line()
+            self.screen.line(f"{self.screen.mark(Mark.WARN)} {clean(what)}")
+            self.screen.line(f"  {clean(cure)}")
+
+    def _next(self, run: RunSummary, *, alone: bool) -> None:
+        screen = self.screen
+        screen.line()
+        for worker in self.seen.workers:
+            screen.line(
+                f"Worked on by pid {worker.pid} on {clean(worker.host)} since {hour(worker.started, self.now)}"
+                f" ({clean(worker.command)})."
+            )
+        if self.seen.older and not alone:
+            screen.line(f"{count(self.seen.older, 'older run')}: batchrun status --all")
+        doing = summary.doing(run, self.seen, self.now)
+        name = word(run.name)
+        if run.state is RunState.DONE:
+            screen.line(f"Look: batchrun results {clean(name)}   Take away: batchrun export {clean(name)} -o FILE")
+        elif doing.command:
+            screen.line(f"{_capital(doing.words)}: {screen.style(clean(doing.command), Tone.HINT)}")
+        elif not self.seen.workers:
+            screen.line(_capital(doing.words))
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _tone(state: State) -> tuple[Tone, ...]:
+    match state:
+        case State.SUCCEEDED:
+            return (Tone.GOOD,)
+        case State.FAILED | State.HELD:
+            return (Tone.BAD,)
+        case _:
+            return ()
+
+
+def _record(call: Call, seen: Overview | None, runs: Sequence[RunSummary]) -> dict[str, Any]:
+    return {
+        "database": call.settings.db,
+        "at": at(call.now),
+        "runs": [_run(run) for run in runs],
+        "pauses": [_pause(pause) for pause in seen.pauses] if seen else [],
+        "workers": [_worker(worker) for worker in seen.workers] if seen else [],
+        "next_due": at(seen.next_due) if seen else None,
+        "older": seen.older if seen else 0,
+    }
+
+
+def _run(run: RunSummary) -> dict[str, Any]:
+    return {
+        "id": run.ref,
+        "name": run.name,
+        "state": run.state.value,
+        "mode": run.mode,
+        "counts": {
+            "queued": run.n(State.QUEUED),
+            "sent": run.sent,
+            "waiting": run.n(State.WAITING),
+            "succeeded": run.n(State.SUCCEEDED),
+            "failed": run.n(State.FAILED),
+            "cancelled": run.n(State.CANCELLED),
+            "held": run.n(State.HELD),
+            "blocked": run.n(State.BLOCKED),
+        },
+        "total": run.total,
+        "spent": amount(run.spent),
+        "reserved": amount(run.reserved),
+        "max_cost": amount(run.budget),
+        "account": run.account_label or run.account_name or None,
+        "files": list(run.sources),
+        "created": at(run.created),
+        "deadline": at(run.deadline),
+        "done": at(run.done),
+        "cancelled": at(run.cancelled),
+    }
+
+
+def _pause(pause: Pause) -> dict[str, Any]:
+    return {
+        "scope": pause.scope.value,
+        "run": f"r-{pause.subject}" if pause.scope is PauseScope.RUN else None,
+        "model": pause.subject.partition(":")[2] if pause.scope is PauseScope.MODEL else None,
+        "reason": pause.reason,
+        "message": pause.message,
+        "since": at(pause.since),
+        "until": at(pause.until),
+        "next_probe": at(pause.next_probe()),
+    }
+
+
+def _worker(worker: WorkerRow) -> dict[str, Any]:
+    return {"pid": worker.pid, "host": worker.host, "command": worker.command, "started": at(worker.started)}

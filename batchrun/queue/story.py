@@ -1,0 +1,91 @@
+"""The story of one job, and of the queue as a whole: who it is, what was sent, each attempt, and what happened when."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from batchrun.core.job import JobId, RunId
+from batchrun.queue.bodies import pieces_of, whole
+from batchrun.queue.jobrows import ATTEMPT, EVENT, JOB, AttemptRow, EventRow, JobRow, attempt_of, event_of, job_of
+from batchrun.queue.reading import Reading
+
+_JOB_BY_KEY = f"SELECT {JOB} FROM jobs j JOIN runs r ON r.id = j.run WHERE j.run = ? AND j.key = ?"
+_JOBS_BY_KEY = f"""
+SELECT {JOB} FROM runs r CROSS JOIN jobs j ON j.run = r.id WHERE j.key = ? ORDER BY j.run DESC LIMIT 20
+"""
+_JOB_BY_REQUEST_ID = f"""
+SELECT {JOB} FROM attempts a JOIN jobs j ON j.id = a.job JOIN runs r ON r.id = j.run WHERE a.request_id = ?
+"""
+_KEYS_FROM = "SELECT key FROM jobs WHERE run = ? AND key >= ? ORDER BY key LIMIT 200"
+_KEYS_BEFORE = "SELECT key FROM jobs WHERE run = ? AND key < ? ORDER BY key DESC LIMIT 200"
+_ATTEMPTS = f"SELECT {ATTEMPT} FROM attempts a LEFT JOIN batches b ON b.id = a.batch WHERE a.job = ? ORDER BY a.n"
+_REQUEST = """
+SELECT q.own, s.body, q."order", q.overrides FROM requests q LEFT JOIN shared s ON s.id = q.shared WHERE q.job = ?
+"""
+
+_EVENTS = f"SELECT {EVENT} FROM events WHERE id > ? ORDER BY id LIMIT ?"
+_EVENTS_OF_RUN = f"""
+SELECT {EVENT} FROM events WHERE run = ? AND id > ?
+UNION ALL
+SELECT {EVENT} FROM events WHERE run IS NULL AND id > ?
+ORDER BY id LIMIT ?
+"""
+_EVENT_BEFORE = "SELECT id FROM events ORDER BY id DESC LIMIT 1 OFFSET ?"
+_EVENT_OF_RUN_BEFORE = "SELECT id FROM events WHERE run = ? OR run IS NULL ORDER BY id DESC LIMIT 1 OFFSET ?"
+
+PAGE = 500
+"""Events that are read at a time."""
+
+
+def jobs_named(reading: Reading, ref: str, run: RunId | None = None) -> list[JobRow]:
+    """Jobs with the key *ref*, of one run or of all (the newest run first), or the one that a request id belongs to."""
+    if run is not None:
+        found = reading.rows(_JOB_BY_KEY, run, ref)
+    else:
+        found = reading.rows(_JOBS_BY_KEY, ref) or reading.rows(_JOB_BY_REQUEST_ID, ref)
+    return [job_of(row) for row in found]
+
+
+def keys_like(reading: Reading, key: str, run: RunId) -> list[str]:
+    """At most three keys of *run* that somebody who typed *key* may have meant, the likeliest first."""
+    from difflib import get_close_matches  # noqa: PLC0415  # only after a mistake
+
+    with reading.moment():
+        near = reading.rows(_KEYS_FROM, run, key[:3]) + reading.rows(_KEYS_FROM, run, key)
+        near += reading.rows(_KEYS_BEFORE, run, key)
+    known = list(dict.fromkeys(name for (name,) in near))
+    longer = [name for name in known if name.startswith(key)]
+    return list(dict.fromkeys([*longer, *get_close_matches(key, known, n=3, cutoff=0.6)]))[:3]
+
+
+def attempts(reading: Reading, job: JobId) -> list[AttemptRow]:
+    """All its attempts, the first one first."""
+    return [one for row in reading.rows(_ATTEMPTS, job) if (one := attempt_of(row)) is not None]
+
+
+def request(reading: Reading, job: JobId) -> str:
+    """The JSON text of the request as it is sent."""
+    found = reading.rows(_REQUEST, job)
+    if not found:
+        return "{}"
+    own, shared, order, overrides = found[0]
+    return whole(own, None if shared is None else pieces_of(shared), order, overrides)
+
+
+def events(reading: Reading, run: RunId | None = None, *, last: int | None = None) -> Iterator[EventRow]:
+    """What happened, in order: all of it, or what concerns *run* or every run; only the *last* so many."""
+    after = 0 if last is None else _before(reading, run, last)
+    while True:
+        found = (
+            reading.rows(_EVENTS, after, PAGE) if run is None else reading.rows(_EVENTS_OF_RUN, run, after, after, PAGE)
+        )
+        yield from (event_of(row) for row in found)
+        if len(found) < PAGE:
+            return
+        after = found[-1][0]
+
+
+def _before(reading: Reading, run: RunId | None, last: int) -> int:
+    """The id of the event after which *last* are left."""
+    found = reading.rows(_EVENT_BEFORE, last) if run is None else reading.rows(_EVENT_OF_RUN_BEFORE, run, last)
+    return int(found[0][0]) if found else 0
