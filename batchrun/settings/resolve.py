@@ -130,7 +130,8 @@ def load(
         values["db"], origins["db"] = None, DEFAULT
     values["db"] = database(values["db"], folder, simulate=simulate)
     url, where = sources.first(OPTIONS["base_url"])
-    warnings += [f"{where.origin}: {doubt}" for doubt in doubts(str(url))] if where is not None else []
+    if where is not None and not simulate:
+        warnings += [f"{where.origin}: {doubt}" for doubt in doubts(str(url))]
     warnings += _unknown_variables([*environ, *sources.dotenv])
     return Settings(
         **values,
@@ -188,8 +189,9 @@ class _Sources:
     def _all(self, option: Option) -> Iterator[tuple[object, _Where]]:
         if option.name in self.flags:
             yield self.flags[option.name], _Where(origin=option.flag, folder=self.folder)
-        for variable in self.variables(option.variables).values():
-            yield variable.value, _Where(origin=variable.origin, folder=self.folder)
+        variables = self.variables(option.variables)
+        for name in sorted(variables, key=lambda name: not self.environ.get(name)):  # those of a file come last
+            yield variables[name].value, _Where(origin=variables[name].origin, folder=self.folder)
         for one in self.files:
             if option.name in one.values:
                 yield (

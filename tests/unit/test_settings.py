@@ -357,6 +357,7 @@ def test_a_key_that_would_travel_in_the_clear_is_a_warning(machine: Machine) -> 
     assert machine.load().warnings == (
         "BATCHRUN_BASE_URL: the key goes to gateway.example without encryption (http://)",
     )
+    assert machine.load(simulate=True).warnings == ()  # nothing goes there
 
 
 def test_our_own_variable_wins_over_the_sdk_s(machine: Machine) -> None:
@@ -401,6 +402,12 @@ def test_a_file_of_variables_fills_what_the_environment_leaves_open(machine: Mac
     assert (settings.tier, settings.origin_of("tier")) == ("build", "BATCHRUN_TIER (./.env:2)")
     assert (settings.tries, settings.grace) == (8, 1.0)
     assert str(settings.credential()) == "…x3Qa from ANTHROPIC_API_KEY (./.env:6)"
+
+
+def test_any_variable_of_the_environment_wins_over_a_file_of_variables(machine: Machine) -> None:
+    machine.write(".env", "BATCHRUN_BASE_URL=https://file.example\n")
+    machine.environ["ANTHROPIC_BASE_URL"] = "https://environment.example"
+    assert machine.load({"env_file": ".env"}).base_url == "https://environment.example"
 
 
 def test_no_file_of_variables_is_read_unasked(machine: Machine) -> None:
