@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import random
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -86,9 +87,8 @@ class Envelope:
         return self._close(entry, status, self._edge("text/html"), PAGE.format(title=title).encode())
 
     def _edge(self, content_type: str) -> dict[str, str]:
-        now = datetime.fromtimestamp(self.clock.wall() // 1000, UTC)
         return {
-            "date": now.strftime("%a, %d %b %Y %H:%M:%S GMT"),
+            "date": _date(self.clock.wall() // 1000),
             "content-type": content_type,
             "server": "cloudflare",
             "cf-ray": f"{self.dice.getrandbits(64):016x}-SIM",
@@ -117,3 +117,8 @@ class Envelope:
         """The request is no longer in flight."""
         self.account.in_flight -= 1
         self.ledger.note(entry, ended=self.clock.wall())
+
+
+@functools.lru_cache(maxsize=16)
+def _date(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%a, %d %b %Y %H:%M:%S GMT")

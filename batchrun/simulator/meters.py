@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections import deque
 from collections.abc import Iterator, Mapping
@@ -150,4 +151,9 @@ def _rows(name: str, bucket: Bucket, rounded: bool, now: float, wall: int) -> It
 
 def moment(millis: float) -> str:
     """A time as the API writes it (RFC 3339, whole seconds, UTC)."""
-    return datetime.fromtimestamp(math.ceil(millis / 1000), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return _second(math.ceil(millis / 1000))
+
+
+@functools.lru_cache(maxsize=256)
+def _second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

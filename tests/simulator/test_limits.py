@@ -11,7 +11,7 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from batchrun.core.limits import Dimension, Limits, gate
@@ -60,6 +60,7 @@ def test_a_bucket_lets_through_what_an_exact_count_lets_through(
 
 
 @given(steps=STEPS, limit=st.integers(1, 200))
+@example(steps=[(0, 1), (239, 1), (1, 1)], limit=1)
 def test_a_window_lets_through_what_a_count_by_hand_lets_through(steps: list[tuple[int, int]], limit: int) -> None:
     window = Window(limit)
     past: list[tuple[int, int]] = []
