@@ -36,10 +36,11 @@ class Pause:
         """When one job may be sent to ask whether it is over; None for a pause that only its maker lifts."""
         if self.reason == "user":
             return self.until
-        if self.until is not None and (self.probed is None or self.probed < self.until):
-            return self.until
         wait = min(FIRST_PROBE * 2 ** min(self.probes, 10), LAST_PROBE)
-        return Millis((self.probed if self.probed is not None else self.since) + wait)
+        at = Millis((self.probed if self.probed is not None else self.since) + wait)
+        if self.until is not None and (self.probed is None or self.probed < self.until):
+            return min(at, self.until)  # whoever is paused may see to it before the end that the API told
+        return at
 
     def probe_due(self, now: Millis) -> bool:
         at = self.next_probe()

@@ -18,6 +18,7 @@ class Circuit:
         self.failures = 0
         self.last: Reply | None = None
         self._until = 0.0
+        self._failed = 0.0
 
     @property
     def open(self) -> bool:
@@ -37,10 +38,13 @@ class Circuit:
             return False
         self.failures += 1
         self.last = reply
+        self._failed = now
         self._until = now + min(2.0 ** (self.failures - 1), LONGEST)
         return True
 
-    def close(self) -> None:
-        """The API answered."""
+    def close(self, began: float) -> None:
+        """The API answered a request that left at steady time *began*: only one that left since tells anything."""
+        if began < self._failed:
+            return
         self.failures = 0
         self._until = 0.0

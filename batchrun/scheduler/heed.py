@@ -111,7 +111,7 @@ class Heed:
         run, model, lane = ending.claim.run, ending.claim.model, ending.lane
         outcome, now = ending.outcome, ending.at
         if not isinstance(outcome, Unreachable | Misrouted):
-            self._circuit.close()
+            self._circuit.close(ending.began)
         match outcome:
             case Succeeded():
                 self._alike.pop(run, None)

@@ -35,7 +35,7 @@ class Lane:
         self._fixed = fixed  # the user's own numbers: nothing the API says changes them
         self.window = Window(most=float(most), size=min(4.0, float(most)))
         self.in_flight = 0
-        self.pending = 0  #: claimed and not yet sent
+        self.pending = 0  #: claimed and not yet sent; the claimer adds to it, before the claim's task has begun
         self.breaths = 0  #: rests since the last success
         self._failures = 0  # in a row
         self._gate = Gate(limits)
@@ -78,9 +78,8 @@ class Lane:
     async def enter(self, claim: Claim) -> tuple[float, float]:
         """Wait until *claim* may leave; returns what was charged (input and output tokens), for `settle`.
 
-        It counts as pending meanwhile and as in flight afterwards, until `leave`.
+        It counts as pending until then, and as in flight afterwards, until `leave`.
         """
-        self.pending += 1
         try:
             while (rest := self.blocked_for()) > 0.0:
                 await self._clock.sleep(rest)
@@ -96,7 +95,9 @@ class Lane:
         if signal is not None:
             # Where the minute's limits are known, a plain 429 speaks of them; only the other kinds speak of width.
             cut = not self.told or kind is not Limited.RATE
-            self.window = step(self.window, signal, in_flight=self.in_flight, now=self._clock.steady(), cut=cut)
+            self.window = step(
+                self.window, signal, in_flight=self.in_flight + self.pending, now=self._clock.steady(), cut=cut
+            )
             if signal is Signal.FINE:
                 self.breaths = self._failures = 0
             elif signal is Signal.FAILED:

@@ -43,6 +43,7 @@ class Ending:
     decision: Decision
     kept: Kept
     at: Millis
+    began: float  #: steady time at which it left
     seconds: float
     cost: Nanos | None
 
@@ -70,25 +71,43 @@ class Realtime:
     def __init__(self, *, store: Store, transport: Transport, clock: Clock, dice: Dice, terms: Terms) -> None:
         self.sending: set[asyncio.Task[Ending | None]] = set()
         self.entering: set[asyncio.Task[Ending | None]] = set()
-        self.unsent: list[Claim] = []  #: claims that were called back before they left
+        self.closed = False  #: nothing that has not left yet leaves any more
         self._store = store
         self._transport = transport
         self._clock = clock
         self._dice = dice
         self._terms = terms
+        self._unsent: list[Claim] = []  # called back before they left
         self._limited: dict[JobId, int] = {}  # how often in this pass a rate limit refused a job
+
+    async def call_back(self) -> list[Claim]:
+        """Give back, and return, what was claimed and has not left: it is not a try."""
+        entering = set(self.entering)
+        for task in entering:
+            task.cancel()
+        if entering:
+            await asyncio.wait(entering)
+        unsent, self._unsent = self._unsent, []
+        if unsent:
+            await self._store.release(unsent, self._clock.wall())
+        return unsent
 
     async def serve(self, claim: Claim, run: OpenRun, lane: Lane) -> Ending | None:
         """Take *claim* to its end; None if it was called back before it left."""
         task: asyncio.Task[Ending | None] | None = asyncio.current_task()
         assert task is not None
+        if self.closed:
+            lane.pending -= 1
+            self._unsent.append(claim)
+            return None
         if lane.too_large(claim):
+            lane.pending -= 1
             return await self._turn_away(claim, run, lane)
         self.entering.add(task)
         try:
             charged = await lane.enter(claim)
         except asyncio.CancelledError:
-            self.unsent.append(claim)
+            self._unsent.append(claim)
             return None
         finally:
             self.entering.discard(task)
@@ -116,16 +135,14 @@ class Realtime:
             self._limited[claim.job] = self._limited.get(claim.job, 0) + 1
         else:
             self._limited.pop(claim.job, None)
-        return await self._store_end(
-            claim, run, lane, outcome, decision, sent=sent, seconds=self._clock.steady() - began
-        )
+        return await self._store_end(claim, run, lane, outcome, decision, sent=sent, began=began)
 
     async def _turn_away(self, claim: Claim, run: OpenRun, lane: Lane) -> Ending:
         """A job that is larger than its lane's minute could only block the others for ever."""
         limit = lane.limits.input_tokens
         why = f"about {claim.est_input:,} input tokens are more than the limit of {limit:,} a minute"
         outcome = Refused(reply=Reply(error_type="larger_than_limit", message=why))
-        return await self._store_end(claim, run, lane, outcome, Fail(why), sent=None, seconds=0.0)
+        return await self._store_end(claim, run, lane, outcome, Fail(why), sent=None, began=self._clock.steady())
 
     async def _store_end(
         self,
@@ -136,9 +153,9 @@ class Realtime:
         decision: Decision,
         *,
         sent: Millis | None,
-        seconds: float,
+        began: float,
     ) -> Ending:
-        now = self._clock.wall()
+        now, seconds = self._clock.wall(), self._clock.steady() - began
         due = Millis(now + round(decision.seconds * 1000)) if isinstance(decision, Wait) else None
         cost = self._terms.cost(claim.model, outcome.answer.usage) if isinstance(outcome, Succeeded) else None
         kept = await self._store.finish(
@@ -152,6 +169,7 @@ class Realtime:
             decision=decision,
             kept=kept,
             at=now,
+            began=began,
             seconds=seconds,
             cost=cost,
         )

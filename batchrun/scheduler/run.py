@@ -142,6 +142,8 @@ class Pass:
         while not self._over():
             self._wake.clear()
             await self._hear()
+            if self._circuit.open and self._realtime.entering:
+                await self._call_back()  # one at a time asks whether the way is open again
             if self._feed.doubtful or self._clock.steady() - self._looked >= LOOK:
                 await self._look()
             while not self._over() and (offer := self._feed.next(len(self._tasks))) is not None:
@@ -152,6 +154,7 @@ class Pass:
                 self._feed.taken(offer, taken)
                 if offer.probe and not taken.claims:
                     self._standing.unanswered(offer.run.id, offer.model)
+                offer.lane.pending += len(taken.claims)
                 for claim in taken.claims:
                     self._purse.reserve(claim)
                     task = asyncio.create_task(self._realtime.serve(claim, offer.run, offer.lane))
@@ -283,8 +286,8 @@ class Pass:
 
     async def _drain(self) -> None:
         """Call back what has not left, let home what has, give up what takes too long."""
-        for task in list(self._realtime.entering):
-            task.cancel()
+        self._realtime.closed = True
+        await self._call_back()
         if self._realtime.sending:
             self._emit(Draining(at=self._clock.wall(), in_flight=len(self._realtime.sending)))
         given_up = asyncio.create_task(self._shutdown.stopped())
@@ -298,8 +301,11 @@ class Pass:
         if self._tasks:
             await asyncio.wait(self._tasks)
         await self._hear()
-        if self._realtime.unsent:
-            await self._store.release(self._realtime.unsent, self._clock.wall())
+        await self._call_back()
+
+    async def _call_back(self) -> None:
+        for claim in await self._realtime.call_back():
+            self._purse.free(claim)
 
     def _ended(self) -> Ended:
         spent = self._purse.spent
