@@ -9,8 +9,8 @@ from batchrun.core.job import Nanos
 from batchrun.core.limits import Dimension, Limits
 from batchrun.core.pricing import PriceTable
 
-LIKELY_OUTPUT = 500
-"""Tokens of output expected of a job of which nothing is known: half of its `max_tokens`, but no more than this. A
+LONG = 1_500
+"""Tokens of output that a job of which nothing is known is not expected to pass, however large its `max_tokens`. A
 guess; answers that were seen replace it."""
 
 
@@ -25,9 +25,11 @@ class Share:
     unbounded: int  #: jobs whose cost has none
 
     def likely_output(self, mean: float | None) -> int:
-        """Tokens of output to expect where answers had *mean* tokens; None where none was seen."""
-        guess = min(self.max_tokens / 2, LIKELY_OUTPUT * self.jobs) if mean is None else mean * self.jobs
-        return round(min(guess, self.max_tokens))
+        """Tokens of output to expect where answers had *mean* tokens. None where none was seen: near `max_tokens` where
+        that is small, never above `LONG`."""
+        room = self.max_tokens / self.jobs if self.jobs else 0.0
+        each = LONG * room / (LONG + room) if mean is None else min(mean, room)
+        return round(each * self.jobs)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +70,9 @@ def estimate(
     output = {model: share.likely_output(answers.get(model)) for model, share in shares.items()}
     likely, unpriced = 0, {}
     for model, share in shares.items():
-        cost = prices.likely(model, input_tokens=share.est_input, output_tokens=output[model], batch=False)
+        cost = prices.likely(
+            model, input_tokens=share.est_input, output_tokens=output[model], batch=False, jobs=share.jobs
+        )
         if cost is None:
             unpriced[model] = share.jobs
         elif not share.unbounded:

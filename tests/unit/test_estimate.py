@@ -29,8 +29,8 @@ def made(
 def test_tokens_and_money_add_up() -> None:
     found = made({"haiku": share(3)})
     assert (found.jobs, found.models) == (3, ("haiku",))
-    assert (found.input_tokens, found.output_likely, found.output_most) == (300, 1_500, 3_000)
-    assert found.likely == 300 * 1_000 + 1_500 * 5_000
+    assert (found.input_tokens, found.output_likely, found.output_most) == (300, 1_800, 3_000)
+    assert found.likely == 300 * 1_000 + 1_800 * 5_000
     assert found.most == 27_000_000
     assert not found.seen
 
@@ -43,7 +43,8 @@ def test_answers_that_were_seen_replace_the_guess() -> None:
 
 def test_no_more_output_is_likely_than_is_allowed() -> None:
     assert made({"haiku": share(max_tokens=50)}, answers={"haiku": 96.4}).output_likely == 50
-    assert made({"haiku": share(max_tokens=64_000)}).output_likely == 500
+    assert made({"haiku": share(max_tokens=10_000_000)}).output_likely == 1_500
+    assert made({"haiku": share(max_tokens=20)}).output_likely == 20
 
 
 def test_a_job_is_never_likely_to_cost_more_than_at_most() -> None:
@@ -63,7 +64,7 @@ def test_the_scarcest_limit_of_the_slowest_lane_tells_the_time() -> None:
     }
     forecast = made({"haiku": share(100), "sonnet": share(100)}, limits=limits).forecast
     assert forecast is not None
-    assert (forecast.lane, forecast.binding, forecast.seconds) == ("haiku", Dimension.OUTPUT, 300.0)
+    assert (forecast.lane, forecast.binding, forecast.seconds) == ("haiku", Dimension.OUTPUT, 360.0)
 
 
 def test_models_of_one_lane_share_its_limits() -> None:
