@@ -1,0 +1,109 @@
+"""From a draft to a job: checked, weighed, compared by digest, and cut into what it shares and what is its own."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+from batchrun.core.job import Job, Request, Where
+from batchrun.core.problem import Severity
+from batchrun.core.tokens import weigh
+from batchrun.jobfile.bounds import faults_of_size, faults_of_weight
+from batchrun.jobfile.checks import faults_of
+from batchrun.jobfile.faults import Fault
+from batchrun.jobfile.forms import Draft
+from batchrun.jobfile.parameters import APART, PARAMETERS, SHORT
+from batchrun.jobfile.rules import Rules
+from batchrun.jobfile.texts import Member, compared, members_of, sent
+
+DIGEST = 16
+SHARED_FROM = 512
+"""Characters of JSON from which a line's system prompt, tools and output format are stored apart from it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Common:
+    """What all jobs of a YAML file have in common, as they hold it and as it is stored."""
+
+    request: dict[str, Any]
+    members: dict[str, Member]
+    text: str
+
+    @classmethod
+    def of(cls, request: dict[str, Any]) -> Common:
+        """Raises ValueError for a value that cannot be sent."""
+        members = members_of(request)
+        text = sent(members.values())
+        text.encode()
+        return cls(request, members, text)
+
+
+class Assembly:
+    """Makes the jobs of one submit. It remembers how often each content came without an id (about 100 bytes each)."""
+
+    def __init__(self, rules: Rules) -> None:
+        self._rules = rules
+        self._seen: dict[int, int] = {}
+
+    def job(
+        self, draft: Draft, where: Where, file: int, faults: list[Fault], common: Common | None = None
+    ) -> Job | None:
+        """The job of *draft*, or None if the draft or *faults*, to which all that is found is added, has an error.
+
+        The paths of *faults* lead into the request.
+
+        Raises ValueError for a value that cannot be sent (an infinite number, half a character), and only for such.
+        """
+        rules = self._rules
+        request = draft.request if common is None else {**common.request, **draft.request}
+        name = request.get("model")
+        model = rules.models.find(name) if isinstance(name, str) else None
+        faults += faults_of(request, model, PARAMETERS if draft.prefix else SHORT, rules)
+        if (faults and _has_error(faults)) or (draft.faults and _has_error(draft.faults)):
+            return None
+        max_tokens: int = request["max_tokens"]
+        members = members_of(draft.request)
+        text = compared(members if common is None else {**common.members, **members}).encode()
+        size = len(text)
+        weight = weigh(request, size)
+        faults += faults_of_size(size)
+        faults += faults_of_weight(weight, max_tokens, model)
+        if faults and _has_error(faults):
+            return None
+        worst, unbounded = rules.prices.worst_of(request, weight, max_tokens=max_tokens, batch=False)
+        digest = hashlib.blake2b(text, digest_size=DIGEST).digest()
+        return Job(
+            key=self._key_of(digest) if draft.key is None else draft.key,
+            where=where,
+            file=file,
+            model=request["model"],
+            request=_cut(members) if common is None else Request(own=sent(members.values()), shared=common.text),
+            digest=digest,
+            size=size,
+            est_input=weight.input,
+            max_tokens=max_tokens,
+            worst=worst,
+            unbounded=unbounded,
+            metadata=draft.metadata,
+        )
+
+    def _key_of(self, digest: bytes) -> str:
+        """A key made of the content and its occurrence: an edit of another job does not change it."""
+        short = int.from_bytes(digest[:6])
+        nth = self._seen[short] = self._seen.get(short, 0) + 1
+        return f"content-{short:012x}" if nth == 1 else f"content-{short:012x}-{nth}"
+
+
+def _has_error(faults: list[Fault]) -> bool:
+    return any((fault.severity or fault.code.severity) is Severity.ERROR for fault in faults)
+
+
+def _cut(members: dict[str, Member]) -> Request:
+    """The request of a line: what is long and may be common to many lines is taken apart."""
+    if "system" in members or "tools" in members or "output_config" in members:
+        shared = sent([member for name, member in members.items() if name in APART])
+        if len(shared) > SHARED_FROM:
+            own = sent([member for name, member in members.items() if name not in APART])
+            return Request(own=own, shared=shared, order=tuple(members))
+    return Request(own=sent(members.values()))

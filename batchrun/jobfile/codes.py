@@ -1,0 +1,84 @@
+"""The codes of problems in job files: one table of number, severity and meaning. A number is never used again."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Self
+
+from batchrun.core.problem import Severity
+
+
+class Code(StrEnum):
+    """What is wrong, as a number. `meaning` is one line for people, `severity` what it is unless a check says else."""
+
+    meaning: str
+    severity: Severity
+
+    def __new__(cls, number: str, meaning: str, severity: Severity = Severity.ERROR) -> Self:
+        member = str.__new__(cls, number)
+        member._value_ = number
+        member.meaning = meaning
+        member.severity = severity
+        return member
+
+    NOT_JSON = "BR001", "a line is not valid JSON"
+    NOT_UTF8 = "BR002", "a line or file is not UTF-8"
+    LINE_TOO_LONG = "BR003", "a line is longer than any request may be"
+    KEY_TWICE = "BR004", "a key stands twice in one object; JSON would drop the first one silently"
+    NO_JSON_NUMBER = "BR005", "NaN, Infinity, or a number too large for JSON's readers"
+    LONE_SURROGATE = "BR006", "an escape like \\ud800 that is half a character and cannot be sent"
+    TOO_DEEP = "BR007", "objects and lists are nested too deeply"
+    TOO_MANY_DIGITS = "BR008", "a whole number has too many digits"
+    NOT_AN_OBJECT = "BR009", "a job is not an object"
+    UNREADABLE = "BR010", "a file is missing or cannot be read"
+    NOT_A_FILE = "BR011", "a path names a directory or a device"
+    EMPTY = "BR012", "a file holds no jobs"
+    BINARY = "BR013", "a file is not text in UTF-8"
+    UNKNOWN_SHAPE = "BR014", "a file is neither JSON lines nor YAML with jobs"
+    OPENAI_LINE = "BR015", "a line is made for OpenAI's batch API"
+    CHANGED_WHILE_READ = "BR016", "a file changed while it was read"
+
+    NOT_YAML = "BR020", "a file is not valid YAML"
+    YAML_TOO_LARGE = "BR021", "a YAML file is too large, or its aliases expand to too much"
+    NOT_JSON_TYPE = "BR022", "YAML that JSON has no word for: tags, infinite numbers, merge keys, lists as keys"
+    VERSION = "BR023", "`version` of a YAML file must be 1"
+    WRONG_SECTION = "BR024", "`jobs` must be a list of jobs, `defaults` a set of parameters"
+
+    INLINE_UNREADABLE = "BR030", "the file that an `@path` names is missing or cannot be read"
+    INLINE_OUTSIDE = "BR031", "an `@path` leads out of the job file's folder"
+    INLINE_NOT_TEXT = "BR032", "the file that an `@path` names is not text in UTF-8"
+    INLINE_TOO_LARGE = "BR033", "what the `@path`s of a file name is too large"
+    INLINE_NOWHERE = "BR034", "an `@path` in a job file that has no folder"
+
+    ID_TWICE = "BR101", "two jobs of one run have the same id"
+    ID = "BR102", "an id is not text of 1 to 512 characters"
+    MAX_TOKENS = "BR103", "`max_tokens` is not a whole number from 1"
+    UNKNOWN_KEY = "BR104", "a key or parameter that is not known", Severity.WARNING
+    NO_MODEL = "BR105", "`model` is missing"
+    MODEL = "BR106", "`model` is not text"
+    NO_MAX_TOKENS = "BR107", "`max_tokens` is missing"
+    MAX_TOKENS_OVER = "BR108", "`max_tokens` is more than the model writes"
+    NO_MESSAGES = "BR109", "neither `messages` nor `prompt` is given"
+    PROMPT_AND_MESSAGES = "BR110", "`prompt` and `messages` are both given"
+    MESSAGES = "BR111", "`messages` does not have the form the API wants"
+    STREAM = "BR112", "`stream` makes no sense here: batchrun decides how an answer travels"
+    NO_TEXT = "BR113", "a text is empty"
+    PROMPT = "BR114", "`prompt` is not text"
+    TOO_LARGE = "BR115", "a request is larger than the API takes (32 MB)"
+    NEARLY_TOO_LARGE = "BR116", "a request is nearly as large as the API takes (32 MB)", Severity.WARNING
+    UNKNOWN_MODEL = "BR117", "a model that the table does not name; it may be new", Severity.WARNING
+    MODEL_RETIRED = "BR118", "a model that answers no more"
+    MODEL_RETIRES = "BR119", "a model that is deprecated and will be switched off", Severity.WARNING
+    SAMPLING = "BR120", "`temperature`, `top_p` or `top_k` where they are refused"
+    PREFILL = "BR121", "the last message is the assistant's, which this model refuses"
+    OVER_CONTEXT = "BR122", "a request is larger than the model's context window"
+    NEAR_CONTEXT = "BR123", "a request may be larger than the model's context window", Severity.WARNING
+    SECRET = "BR124", "a line holds an API key, which would be sent and stored"
+    NO_PARAMS = "BR126", "an Anthropic batch line without `params`"
+    SYSTEM = "BR127", "`system` is neither text nor a list of text blocks"
+    THINKING = "BR128", "a kind of `thinking` that the model refuses"
+    FORCED_TOOL = "BR129", "`tool_choice` forces a tool, which the model refuses"
+    GEO = "BR130", "`inference_geo`, which the model refuses"
+    BLOCK_REFUSED = "BR131", "a content block where this API version refuses it"
+    METADATA = "BR132", "`metadata` of a job is not an object"
+    METADATA_KEPT = "BR133", "`metadata` of a short line is handed back with the answer, not sent", Severity.WARNING

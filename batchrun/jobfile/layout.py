@@ -1,0 +1,101 @@
+"""How an input is laid out, told by its first bytes; the suffix of its name only where those leave it open."""
+
+from __future__ import annotations
+
+import codecs
+import json
+import re
+from enum import Enum, auto
+from pathlib import PurePath
+
+from batchrun.jobfile.codes import Code
+from batchrun.jobfile.faults import Fault
+from batchrun.jobfile.parameters import ANTHROPIC, SHORT
+
+HEAD = 1 << 16
+"""Bytes that are looked at."""
+
+
+class Layout(Enum):
+    JSON_LINES = auto()
+    YAML = auto()
+
+
+_SIGNS = (
+    (b"\x1f\x8b", "compressed with gzip", "`gunzip -c FILE | batchrun submit -`"),
+    (b"\x28\xb5\x2f\xfd", "compressed with zstd", "`zstd -dc FILE | batchrun submit -`"),
+    (b"PK\x03\x04", "a ZIP archive or a spreadsheet", "a job file is plain text"),
+    (b"PAR1", "a Parquet file", "a job file is plain text"),
+    (b"SQLite format 3\0", "a SQLite database", "a job file is plain text"),
+    (b"%PDF-", "a PDF", "a job file is plain text"),
+    (codecs.BOM_UTF16_LE, "text in UTF-16", "`iconv -f UTF-16 -t UTF-8 FILE`"),
+    (codecs.BOM_UTF16_BE, "text in UTF-16", "`iconv -f UTF-16 -t UTF-8 FILE`"),
+)
+_YAML_KEY = re.compile(r"""(?:[A-Za-z_][\w-]*|"[^"]*"|'[^']*')[ \t]*:(?:\s|$)""")
+_WANTED = "a job file is JSON objects, one in each line, or YAML with `version: 1` and `jobs:`"
+
+
+def layout_of(head: bytes, name: str) -> Layout | Fault:
+    """The layout of a file that begins with *head* (HEAD bytes, or all it has)."""
+    if not head.removeprefix(codecs.BOM_UTF8).strip():
+        return Fault(code=Code.EMPTY, message="this file is empty") if len(head) < HEAD else Layout.JSON_LINES
+    for sign, what, hint in _SIGNS:
+        if head.startswith(sign):
+            return Fault(code=Code.BINARY, message=f"this is {what}, not a job file", hint=hint)
+    text = head.decode("utf-8", "replace").removeprefix("\ufeff").lstrip()
+    suffix = PurePath(name).suffix.lower()
+    yaml, lines = suffix in {".yaml", ".yml"}, suffix in {".jsonl", ".ndjson", ".json"}
+    if text.startswith("{"):
+        return _braced(text, yaml=yaml)
+    if b"\0" in head or not (yaml or lines or _is_utf8(head)):
+        return Fault(code=Code.BINARY, message="this is not text in UTF-8", hint=_WANTED)
+    if text.startswith("[") and not yaml:
+        return Fault(
+            code=Code.UNKNOWN_SHAPE,
+            message="this is a JSON list; the jobs must stand one in each line",
+            hint="`jq -c '.[]' FILE > jobs.jsonl`",
+        )
+    keyed = _is_yaml(text)
+    if "\n{" in text and (lines or not (keyed or yaml)):
+        return Layout.JSON_LINES
+    if keyed or yaml:
+        return Layout.YAML
+    if lines:
+        return Layout.JSON_LINES
+    return Fault(code=Code.UNKNOWN_SHAPE, message="this is neither JSON lines nor YAML with jobs", hint=_WANTED)
+
+
+def _braced(text: str, *, yaml: bool) -> Layout | Fault:
+    """The layout of a text that begins with a brace: YAML may begin so, too, and so does JSON over several lines."""
+    first, newline, _ = text.partition("\n")
+    try:
+        value = json.loads(first)
+    except (ValueError, RecursionError):
+        value = None
+    if yaml and not (isinstance(value, dict) and not (ANTHROPIC | SHORT).isdisjoint(value)):
+        return Layout.YAML
+    if newline and first.strip() == "{":
+        return Fault(
+            code=Code.UNKNOWN_SHAPE,
+            message="this is JSON over several lines; the jobs must stand one in each line",
+            hint="`jq -c . FILE > jobs.jsonl`, or `jq -c '.requests[]' FILE > jobs.jsonl` for the body of a batch",
+        )
+    return Layout.JSON_LINES
+
+
+def _is_yaml(text: str) -> bool:
+    """Whether the first line that says anything is a key, a list item, or what only YAML begins with."""
+    for line in text.splitlines():
+        if line.startswith(("---", "%YAML", "- ")) or _YAML_KEY.match(line):
+            return True
+        if line.strip() and not line.lstrip().startswith("#"):
+            return False
+    return False
+
+
+def _is_utf8(head: bytes) -> bool:
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(head)
+    except UnicodeDecodeError:
+        return False
+    return True

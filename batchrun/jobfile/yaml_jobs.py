@@ -1,0 +1,200 @@
+"""A job file in YAML: `version`, `defaults` for all jobs, and `jobs`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from batchrun.core.job import Job, Where
+from batchrun.core.problem import Problem, Severity
+from batchrun.jobfile.assembly import Assembly, Common
+from batchrun.jobfile.codes import Code
+from batchrun.jobfile.excerpt import KEY, shown
+from batchrun.jobfile.faults import Fault, article, did_you_mean
+from batchrun.jobfile.forms import Draft, defaults, short
+from batchrun.jobfile.inline import Inlines
+from batchrun.jobfile.yaml_nodes import Node, Place
+from batchrun.jobfile.yaml_reader import BREAK, parse
+
+YAML_BYTES = 64 * 1024 * 1024
+"""The largest YAML file; it is held in memory as a whole. JSON lines have no such bound."""
+
+SECTIONS = frozenset({"version", "defaults", "jobs"})
+
+
+def inlines_of(text: str, inlines: Inlines) -> None:
+    """Ask *inlines* for all files that a YAML text names, as reading its jobs does."""
+    root = parse(text).root
+    if root is None or type(root.value) is not dict:
+        return
+    jobs = root.value.get("jobs")
+    for entry in (root.value.get("defaults"), *(jobs.value if jobs and type(jobs.value) is list else ())):
+        if entry is not None and type(entry.value) is dict:
+            for _ in inlines.fill(entry, entry.plain()):
+                pass
+
+
+class YamlJobs:
+    """The jobs of one YAML text."""
+
+    def __init__(self, name: str, file: int, text: str, assembly: Assembly, inlines: Inlines) -> None:
+        self._name = name
+        self._file = file
+        self._text = text
+        self._assembly = assembly
+        self._inlines = inlines
+        self._said: set[tuple[Code, Place]] = set()
+
+    def read(self) -> Iterator[Job | Problem]:
+        """Each job, or its problems; a warning comes before its job. If the text holds a key, there are no jobs."""
+        tree = parse(self._text)
+        secrets = list(self._secrets())
+        yield from secrets
+        for spot in tree.spots:
+            yield self._at(spot.fault, spot.place)
+        if tree.root is None:
+            if not tree.spots:
+                yield self._at(Fault(code=Code.EMPTY, message="this file holds no jobs"), Place(1, 1))
+            return
+        for item in self._sections(tree.root):
+            if not (secrets and isinstance(item, Job)):
+                yield item
+
+    def _sections(self, root: Node) -> Iterator[Job | Problem]:
+        if type(root.value) is not dict:
+            yield self._at(
+                Fault(
+                    code=Code.WRONG_SECTION,
+                    message=f"a job file holds `version`, `defaults` and `jobs`, not {article(root.value)}",
+                    hint="write the list under `jobs:`" if type(root.value) is list else "",
+                ),
+                root.place,
+            )
+            return
+        for name in root.value:
+            if name not in SECTIONS:
+                fault = Fault(
+                    code=Code.UNKNOWN_KEY,
+                    message=f"unknown key `{shown(name)}`",
+                    hint=did_you_mean(name, SECTIONS) or "a job file holds `version`, `defaults` and `jobs`",
+                    severity=Severity.ERROR,
+                )
+                yield self._at(fault, root.find((name,), name=True).place)
+        yield from self._version(root)
+        yield from self._jobs(root)
+
+    def _version(self, root: Node) -> Iterator[Problem]:
+        version = root.value.get("version")
+        if version is None:
+            yield self._at(
+                Fault(code=Code.VERSION, message="`version` is missing", hint="begin with `version: 1`"), root.place
+            )
+        elif type(version.value) is not int or version.value != 1:
+            message = f"`version` must be 1, not {article(version.value)}"
+            yield self._at(Fault(code=Code.VERSION, message=message, hint="write `version: 1`"), version.place)
+
+    def _jobs(self, root: Node) -> Iterator[Job | Problem]:
+        node = root.value.get("defaults")
+        shared: _Entry | None = None
+        if node is not None and node.value is not None:
+            shared, problems = self._entry(node, defaults, "`defaults` must be a mapping of parameters")
+            yield from problems
+            if shared is None:
+                return  # each job would be told that it has no model
+        jobs = root.value.get("jobs")
+        if jobs is None or type(jobs.value) is not list:
+            said = "`jobs` is missing" if jobs is None else f"`jobs` must be a list, not {article(jobs.value)}"
+            hint = "write each job below `jobs:`, beginning with `- `"
+            yield self._at(Fault(code=Code.WRONG_SECTION, message=said, hint=hint), (jobs or root).place)
+        elif not jobs.value:
+            yield self._at(Fault(code=Code.EMPTY, message="`jobs` is empty"), jobs.place)
+        else:
+            for each in jobs.value:
+                yield from self._job(each, shared)
+
+    def _job(self, node: Node, shared: _Entry | None) -> Iterator[Job | Problem]:
+        entry, problems = self._entry(node, short, "a job must be a mapping")
+        yield from problems
+        if entry is None:
+            return
+        draft = entry.draft
+        if draft.metadata is None and shared is not None:
+            draft.metadata = shared.draft.metadata
+        faults: list[Fault] = []
+        where = Where(self._name, node.place.line, node.place.column)
+        common = shared.common if shared else None
+        try:
+            job = self._assembly.job(draft, where, self._file, faults, common)
+        except ValueError:
+            yield self._at(_UNSENDABLE, node.place)
+            return
+        for fault in faults:
+            yield from self._once(fault, entry, shared)
+        if job is not None and entry.sound and (shared is None or shared.sound):
+            yield job
+
+    def _once(self, fault: Fault, entry: _Entry, shared: _Entry | None) -> Iterator[Problem]:
+        """The problem of a fault in a request; said once if it stands in the defaults, however many jobs have it."""
+        name = fault.path[0] if fault.path else None
+        if name is None or name in entry.draft.request or shared is None or name not in shared.draft.request:
+            place = entry.node.find(entry.draft.written(fault.path), name=fault.name).place
+            yield self._at(fault, place)
+            return
+        place = shared.node.find(shared.draft.written(fault.path), name=fault.name).place
+        if (fault.code, place) not in self._said:
+            self._said.add((fault.code, place))
+            yield self._at(fault, place)
+
+    def _entry(
+        self, node: Node, form: Callable[[dict[str, Any]], Draft], wanted: str
+    ) -> tuple[_Entry | None, list[Problem]]:
+        """What a job or the defaults say, and what is wrong with how they say it."""
+        if type(node.value) is not dict:
+            fault = Fault(code=Code.NOT_AN_OBJECT, message=f"{wanted}, not {article(node.value)}")
+            return None, [self._at(fault, node.place)]
+        value = node.plain()
+        problems = [self._at(fault, where.place) for fault, where in self._inlines.fill(node, value)]
+        if type(value.get("id")) in {int, float}:
+            value["id"] = node.value["id"].text  # 007 is an id, whatever number it is
+        try:
+            draft = form(value)
+            common = Common.of(draft.request) if form is defaults else None
+        except ValueError:
+            return None, [*problems, self._at(_UNSENDABLE, node.place)]
+        problems += [self._at(fault, node.find(fault.path, name=fault.name).place) for fault in draft.faults]
+        sound = node.sound and not any(problem.severity is Severity.ERROR for problem in problems)
+        return _Entry(node, draft, common, sound), problems
+
+    def _secrets(self) -> Iterator[Problem]:
+        if KEY.search(self._text):
+            for number, line in enumerate(self._lines, 1):
+                for found in KEY.finditer(line):
+                    yield self._at(_SECRET, Place(number, found.start() + 1, len(found[0])))
+
+    def _at(self, fault: Fault, place: Place) -> Problem:
+        line = self._lines[place.line - 1] if place.line <= len(self._lines) else ""
+        return fault.at(self._name, place.line, line, place.column - 1, place.width)
+
+    @cached_property
+    def _lines(self) -> list[str]:
+        return BREAK.split(self._text)
+
+
+@dataclass(slots=True)
+class _Entry:
+    """A job or the defaults: where it stands, what it says, and whether nothing is wrong with it so far."""
+
+    node: Node
+    draft: Draft
+    common: Common | None
+    sound: bool
+
+
+_UNSENDABLE = Fault(code=Code.LONE_SURROGATE, message="a text here holds half a character, and cannot be sent")
+_SECRET = Fault(
+    code=Code.SECRET,
+    message="this line holds an API key; it would be sent and stored",
+    hint="take it out of the file; if the file was shared, revoke the key",
+)
