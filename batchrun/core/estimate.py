@@ -26,7 +26,8 @@ class Share:
 
     def likely_output(self, mean: float | None) -> int:
         """Tokens of output to expect where answers had *mean* tokens. None where none was seen: near `max_tokens` where
-        that is small, never above `LONG`."""
+        that is small, never above `LONG`.
+        """
         room = self.max_tokens / self.jobs if self.jobs else 0.0
         each = LONG * room / (LONG + room) if mean is None else min(mean, room)
         return round(each * self.jobs)
