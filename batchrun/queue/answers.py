@@ -5,6 +5,7 @@ Each page is a transaction of its own. A job that changes between two pages is s
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -35,6 +36,13 @@ def _matching(condition: str) -> str:
 
 def _count(condition: str) -> str:
     return f"SELECT COUNT(*) FROM jobs j WHERE j.run = ? AND j.seq > ? AND j.seq <= ? AND {condition}"
+
+
+def _metadata(condition: str) -> str:
+    return f"""
+SELECT q.metadata FROM jobs j JOIN requests q ON q.job = j.id
+WHERE j.run = ? AND j.seq > ? AND j.seq <= ? AND {condition} AND q.metadata IS NOT NULL ORDER BY j.seq
+"""
 
 
 def _whole(n: int) -> str:
@@ -91,6 +99,19 @@ def matching(
     """How many jobs `answers` would give."""
     counts = _windows(reading, run, _count, selection, states, answered=answered)
     return sum(row[0] for found in counts for row in found)
+
+
+def metadata_names(
+    reading: Reading, run: RunId, *, selection: Selection | None = None, states: Sequence[State] | None = None
+) -> list[str]:
+    """The names in the metadata of these jobs, in the order in which they first come up."""
+    names: dict[str, None] = {}
+    for found in _windows(reading, run, _metadata, selection, states, answered=False):
+        for (text,) in found:
+            metadata = json.loads(text)
+            if isinstance(metadata, dict):
+                names.update(dict.fromkeys(metadata))
+    return list(names)
 
 
 def _windows(

@@ -19,7 +19,7 @@ Row = tuple[Any, ...]
 
 def lit(value: str | int) -> sa.BindParameter[Any]:
     """*value* written into the SQL itself."""
-    return sa.literal(value, literal_execute=True)
+    return sa.literal(str(value) if isinstance(value, str) else value, literal_execute=True)
 
 
 def param(name: str) -> sa.BindParameter[Any]:

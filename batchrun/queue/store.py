@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from batchrun.core.account import Account
 from batchrun.core.claim import (
@@ -19,7 +20,7 @@ from batchrun.core.claim import (
 from batchrun.core.events import Event
 from batchrun.core.job import Millis, Nanos, RunId, WorkerId
 from batchrun.core.pause import Pause, PauseScope
-from batchrun.queue import accounts, events, finish, jobs, pauses, recovery, runs, workers
+from batchrun.queue import accounts, cancelling, events, finish, jobs, pauses, recovery, runs, workers
 from batchrun.queue.bodies import SharedParts
 from batchrun.queue.locks import Locks
 from batchrun.queue.transaction import Transaction
@@ -82,7 +83,14 @@ class QueueStore:
 
             unknown += (await self._performer.perform(bury)).unknown
             self._locks.drop(one)
+        await self._cancel_leftovers(now)
         return Released(unsent=0, unknown=unknown)
+
+    async def _cancel_leftovers(self, now: Millis) -> None:
+        """End what a `cancel` began that died on the way."""
+        for run in await self._performer.perform(cancelling.leftovers):
+            while await self._performer.perform(partial(cancelling.cancel_some, run=run, now=now)):
+                pass
 
     async def work(self, now: Millis) -> Sequence[OpenRun]:
         self._tell(now)

@@ -1,7 +1,10 @@
 """The tables, as SQLAlchemy knows them: narrow hot ones, wide cold ones, and CHECKs that say the invariants again.
 
-Times are integer milliseconds UTC, money is integer nano-dollars, states are text with a CHECK. `migrations/` is what
-makes them; a test compares the two. The documented interface for SQL tools are the views in `queue.views`.
+Times are integer milliseconds UTC, money is integer nano-dollars, states are text with a CHECK. An id that was given
+away is never given again (SQLite: AUTOINCREMENT; jobs: `meta`), so that nothing late can meet a newcomer.
+
+`migrations/` is what makes them; a test compares the two. The documented interface for SQL tools are the views in
+`queue.views`.
 """
 
 from __future__ import annotations
@@ -38,7 +41,9 @@ def _id() -> sa.Column[int]:
 meta = sa.Table(
     "meta",
     metadata,
-    sa.Column("key", sa.Text, primary_key=True),  # queue (its token in custom_ids), simulated, created
+    sa.Column(
+        "key", sa.Text, primary_key=True
+    ),  # queue (its token in custom_ids), simulated, created, jobs (their last id)
     sa.Column("value", sa.Text, nullable=False),
 )
 
@@ -75,6 +80,7 @@ workers = sa.Table(
     sa.Column("started", sa.BigInteger, nullable=False),
     sa.Column("left", sa.BigInteger),  # null while it lives, or since it died without a word
     sa.CheckConstraint("role IN ('worker', 'loader')", name="role"),
+    sqlite_autoincrement=True,
 )
 
 runs = sa.Table(
@@ -82,6 +88,7 @@ runs = sa.Table(
     metadata,
     _id(),
     sa.Column("name", sa.Text, nullable=False),
+    sa.Column("stem", sa.Text, nullable=False, server_default=""),  # the name that was asked for: `name` without "-2"
     sa.Column("state", sa.Text, nullable=False),
     sa.Column("mode", sa.Text, nullable=False),
     sa.Column("priority", sa.Integer, nullable=False, server_default="0"),
@@ -111,6 +118,7 @@ runs = sa.Table(
     sa.CheckConstraint("(state = 'cancelled') = (cancelled IS NOT NULL)", name="cancelled"),
     sa.CheckConstraint("reserved >= 0 AND spent >= 0", name="money"),
     sa.UniqueConstraint("account_name", "name"),
+    sqlite_autoincrement=True,
 )
 
 run_counts = sa.Table(
@@ -152,6 +160,7 @@ batches = sa.Table(
     ),
     sa.CheckConstraint("cancel_reason IN ('user', 'rescue')", name="cancel_reason"),
     sa.CheckConstraint("n > 0", name="n"),
+    sqlite_autoincrement=True,
 )
 sa.Index(
     "uq_batches_unresolved_n",  # no two unresolved batches of one account have one size: a listing tells them apart
@@ -228,6 +237,7 @@ shared = sa.Table(
     _id(),
     sa.Column("digest", sa.LargeBinary, nullable=False, unique=True),
     sa.Column("body", sa.Text, nullable=False),  # JSON object
+    sqlite_autoincrement=True,
 )
 
 requests = sa.Table(

@@ -10,7 +10,8 @@ import asyncio
 import sqlite3
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
@@ -42,19 +43,37 @@ class Performer(Protocol):
         ...
 
 
+class Perform(Protocol):
+    """Performs in the caller's thread."""
+
+    def __call__(self, op: Op[T]) -> T: ...
+
+
 def perform_now(engine: sa.Engine, op: Op[T]) -> T:
     """Perform *op* in a transaction of its own. Raises StoreError if the database cannot be used."""
+    with translated(engine), engine.connect() as connection:
+        return perform_on(connection, op)
+
+
+def perform_on(connection: sa.Connection, op: Op[T]) -> T:
+    """The same on a connection that stays open. Raises StoreError too."""
+    with translated(connection.engine), connection.begin():
+        transaction = Transaction(connection)
+        result = op(transaction)
+        transaction.flush()
+    return result
+
+
+@contextmanager
+def translated(engine: sa.Engine) -> Iterator[None]:
+    """Inside it, an error that says that the database cannot be used is a StoreError."""
     try:
-        with engine.begin() as connection:
-            transaction = Transaction(connection)
-            result = op(transaction)
-            transaction.flush()
+        yield
     except (sa.exc.DBAPIError, sqlite3.Error) as error:
         fault = fault_of(error)
         if fault is None:
             raise
         raise fault.raised(engine.url.database) from error
-    return result
 
 
 class Inline:

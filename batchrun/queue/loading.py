@@ -1,0 +1,354 @@
+"""A submit: jobs go in by chunks under a run in state *loading*, and become visible in one transaction at the end.
+
+    with Loading(engine, locks, card, name="nightly", sources=["jobs.jsonl"]) as loading:
+        loading.add(jobs)                        # any number of times; memory stays flat
+        draft = loading.draft()                  # what would be added, for the estimate; or why nothing can be
+        if not draft.problems and wanted(draft):
+            added = loading.accept(now, digest)  # else all of it is cleared again
+
+Under a known name jobs are compared with what the files said before (`queue.family`). What is there already is not
+stored again; what changed is paired with the job that it would replace (`queue.merging`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from hashlib import blake2b
+from itertools import islice
+from types import TracebackType
+from typing import Self
+
+import sqlalchemy as sa
+
+from batchrun.core.claim import WorkerCard
+from batchrun.core.job import Job, Millis, RunId, Where, WorkerId
+from batchrun.core.states import RunState, State
+from batchrun.errors import UsageError
+from batchrun.queue import clearing, family, workers
+from batchrun.queue.family import Family, Known
+from batchrun.queue.locks import Locks
+from batchrun.queue.merging import Merge
+from batchrun.queue.mistakes import Mistakes, twice, unbounded
+from batchrun.queue.statement import Statement, columns_of, param
+from batchrun.queue.submit import Added, Changed, RunTerms, Weight
+from batchrun.queue.tables import jobs, meta, requests, runs, shared
+from batchrun.queue.transaction import Transaction
+from batchrun.queue.writing import perform_on
+
+CHUNK = 5_000
+"""Jobs in one transaction: some 50 ms in which nobody else can write."""
+
+STAGED = "~"
+"""How the names of runs begin that are being loaded."""
+
+_JOB = (
+    "id",
+    "run",
+    "seq",
+    "file",
+    "line",
+    "key",
+    "model",
+    "state",
+    "size",
+    "est_input",
+    "max_tokens",
+    "worst",
+    "digest",
+)
+_REQUEST = ("job", "shared", "own", "order", "metadata")
+_ADD_JOB = Statement(columns_of(jobs, *_JOB))
+_ADD_REQUEST = Statement(columns_of(requests, *_REQUEST))
+_FIND_SHARED = Statement(sa.select(shared.c.id).where(shared.c.digest == param("its")))
+_ADD_SHARED = Statement(columns_of(shared, "digest", "body").returning(shared.c.id))
+_LAST = Statement(sa.select(meta.c.value).where(meta.c.key == param("it")).with_for_update())
+_HIGHEST = Statement(sa.select(sa.func.max(jobs.c.id)))
+_SET_LAST = Statement(meta.update().where(meta.c.key == param("it")).values(value=param("to")))
+_ADD_RUN = Statement(
+    columns_of(runs, "name", "stem", "state", "mode", "account_name", "source", "loader", "created").returning(
+        runs.c.id
+    )
+)
+_LOADED = Statement(sa.select(jobs.c.file, jobs.c.line).where(jobs.c.run == param("of"), jobs.c.key == param("its")))
+_SEEN = Statement(sa.select(family.seen.c.file, family.seen.c.line).where(family.seen.c.first == param("it")))
+
+
+@dataclass(slots=True)
+class _Chunk:
+    """What one chunk did, to be added up once it is committed."""
+
+    loaded: Sequence[Job] = ()
+    unchanged: int = 0
+    known: set[RunId] = field(default_factory=set)
+    shared: dict[str, int] = field(default_factory=dict)
+
+
+class Loading:
+    """One submit. Leaving the `with` without `accept` clears what it loaded; a crash leaves that to the next submit.
+
+    *sources* are the files as the user named them; *name* is the run's, unique within *account_name*. Raises
+    UsageError for a name that cannot be one, StoreError if the database cannot be used.
+    """
+
+    def __init__(
+        self,
+        engine: sa.Engine,
+        locks: Locks,
+        card: WorkerCard,
+        *,
+        name: str,
+        sources: Sequence[str],
+        account_name: str = "",
+        terms: RunTerms | None = None,
+        again: bool = False,
+        changed: Changed | None = None,
+    ) -> None:
+        if not name or name.startswith(STAGED):
+            raise UsageError(
+                f"a run cannot be called `{name}`", hint=f"--name gives it one that begins without `{STAGED}`"
+            )
+        self._locks = locks
+        self._card = card
+        self._sources = list(sources)
+        self._name = name
+        self._account_name = account_name
+        self._terms = terms or RunTerms()
+        self._again = again
+        self._changed = changed
+        self._connection = engine.connect()
+        self._perform = partial(perform_on, self._connection)
+        self._mistakes = Mistakes()
+        self._weights: dict[str, Weight] = {}
+        self._shared: dict[str, int] = {}
+        self._orders: dict[tuple[str, ...], str] = {}
+        self._seq = 0
+        self._unchanged = 0
+        self._known: set[RunId] = set()
+        self._over = False
+        self._family = Family(())
+        self._worker: WorkerId
+        self._run: RunId
+
+    def __enter__(self) -> Self:
+        clearing.clear_dead(self._perform, self._locks, self._card, self._card.started)
+        self._worker = self._perform(lambda tx: workers.enter(tx, workers.LOADER, self._card))
+        self._locks.hold(self._worker)
+        self._perform(self._begin)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if not self._over:
+                self.abandon()
+        finally:
+            self._connection.close()
+
+    def _begin(self, tx: Transaction) -> None:
+        workers.arrive(tx, self._worker)
+        row = tx.row(
+            _ADD_RUN,
+            name=f"{STAGED}{self._worker}",
+            stem=self._name,
+            state=RunState.LOADING,
+            mode="auto",
+            account_name=self._account_name,
+            source=json.dumps(self._sources, ensure_ascii=False),
+            loader=self._worker,
+            created=self._card.started,
+        )
+        assert row is not None
+        self._run = RunId(row[0])
+        if not self._again:
+            self._family = Family.read(tx, self._account_name, self._name)
+        family.prepare(tx.connection)
+
+    def add(self, added: Iterable[Job]) -> None:
+        """Load more jobs, in the order of the file."""
+        rest = iter(added)
+        while chunk := list(islice(rest, CHUNK)):
+            if self._capped:
+                self._mistakes.add([unbounded(job) for job in chunk if job.worst is None])
+            try:
+                done = self._perform(partial(self._load, chunk))
+            except self._connection.dialect.loaded_dbapi.IntegrityError:
+                chunk = self._perform(partial(self._without_doubles, chunk))
+                done = self._perform(partial(self._load, chunk))
+            self._take_in(done)
+
+    @property
+    def _capped(self) -> bool:
+        known = self._family.members[0].budget if self._family.members else None
+        return self._terms.budget is not None or known is not None
+
+    def _load(self, chunk: Sequence[Job], tx: Transaction) -> _Chunk:
+        done = _Chunk(loaded=chunk)
+        replaced: list[Known | None] = [None] * len(chunk)
+        if self._family.members:
+            done.loaded, replaced = self._compare(tx, chunk, done)
+        first = _reserve(tx, len(done.loaded))
+        tx.run_many(
+            _ADD_JOB,
+            _JOB,
+            [
+                (
+                    first + at,
+                    self._run,
+                    self._seq + at,
+                    job.file,
+                    job.where.line,
+                    job.key,
+                    job.model,
+                    "queued",
+                    job.size,
+                    job.est_input,
+                    job.max_tokens,
+                    job.worst,
+                    job.digest,
+                )
+                for at, job in enumerate(done.loaded)
+            ],
+        )
+        tx.run_many(
+            _ADD_REQUEST,
+            _REQUEST,
+            [
+                (
+                    first + at,
+                    None if job.request.shared is None else self._part(tx, job.request.shared, done),
+                    job.request.own,
+                    None if job.request.order is None else self._order(job.request.order),
+                    job.metadata,
+                )
+                for at, job in enumerate(done.loaded)
+            ],
+        )
+        family.note_pairs(tx, [(first + at, known.job) for at, known in enumerate(replaced) if known is not None])
+        for job in done.loaded:
+            tx.moved(self._run, job.model, None, State.QUEUED)
+        return done
+
+    def _compare(self, tx: Transaction, chunk: Sequence[Job], done: _Chunk) -> tuple[list[Job], list[Known | None]]:
+        """Those of *chunk* that are not in the queue as they are, each with the job that it would replace."""
+        loaded: list[Job] = []
+        replaced: list[Known | None] = []
+        seen = []
+        for job in chunk:
+            known = self._family.find(tx, job.key, job.digest)
+            if known is not None:
+                done.known.add(known.run)
+                same = known.job if known.same else None
+                seen.append((known.first, job.file, job.where.line, same, job.digest))
+            if known is None or not known.same:
+                loaded.append(job)
+                replaced.append(known)
+        family.note_seen(tx, seen)
+        done.unchanged = len(chunk) - len(loaded)
+        return loaded, replaced
+
+    def _part(self, tx: Transaction, body: str, done: _Chunk) -> int:
+        """The id of the shared part *body*, stored once."""
+        found = self._shared.get(body) or done.shared.get(body)
+        if found is None:
+            digest = blake2b(body.encode(), digest_size=16).digest()
+            row = tx.row(_FIND_SHARED, its=digest) or tx.row(_ADD_SHARED, digest=digest, body=body)
+            assert row is not None
+            found = done.shared[body] = int(row[0])
+        return found
+
+    def _order(self, names: tuple[str, ...]) -> str:
+        text = self._orders.get(names)
+        if text is None:
+            text = json.dumps(names, ensure_ascii=False)
+            if len(self._orders) < 1000:
+                self._orders[names] = text
+        return text
+
+    def _without_doubles(self, chunk: Sequence[Job], tx: Transaction) -> list[Job]:
+        """*chunk* without the jobs whose id is taken by an earlier one of this submit; each of them is a mistake."""
+        first: dict[str, Where] = {}
+        singles = []
+        for job in chunk:
+            before = first.get(job.key) or self._said_before(tx, job)
+            if before is None:
+                first[job.key] = job.where
+                singles.append(job)
+            else:
+                self._mistakes.add([twice(job, before)])
+        return singles
+
+    def _said_before(self, tx: Transaction, job: Job) -> Where | None:
+        row = tx.row(_LOADED, of=self._run, its=job.key)
+        if row is None:
+            known = self._family.find(tx, job.key, job.digest)
+            row = None if known is None else tx.row(_SEEN, it=known.first)
+        return None if row is None else Where(self._sources[row[0]], row[1])
+
+    def _take_in(self, done: _Chunk) -> None:
+        self._seq += len(done.loaded)
+        self._unchanged += done.unchanged
+        self._known |= done.known
+        if len(self._shared) + len(done.shared) > 1000:
+            self._shared.clear()
+        self._shared.update(done.shared)
+        for job in done.loaded:
+            weight = self._weights.get(job.model)
+            if weight is None:
+                weight = self._weights[job.model] = Weight()
+            weight.add(job)
+
+    def draft(self) -> Added:
+        """What `accept` would add now; or the problems that keep everything out."""
+        return self._perform(self._merge().draft)
+
+    def accept(self, now: Millis, digest: bytes | None = None) -> Added:
+        """Make it visible, all at once: from now on it is sent. *digest* is of all inputs, for `family.unchanged`.
+
+        While there are problems nothing is added. Raises UsageError if another submit changed the same run meanwhile.
+        """
+        added = self._perform(lambda tx: self._merge().accept(tx, now, digest))
+        if not added.problems:
+            self._leave(now)
+        return added
+
+    def abandon(self) -> None:
+        """Clear all of it; the queue is as it was."""
+        clearing.clear(self._perform, self._worker)
+        self._leave(self._card.started)
+
+    def _leave(self, now: Millis) -> None:
+        self._over = True
+        self._perform(lambda tx: family.dismiss(tx.connection))
+        self._perform(lambda tx: workers.leave(tx, self._worker, now))
+        self._locks.drop(self._worker)
+
+    def _merge(self) -> Merge:
+        return Merge(
+            run=self._run,
+            name=self._name,
+            account_name=self._account_name,
+            sources=self._sources,
+            terms=self._terms,
+            again=self._again,
+            changed=self._changed,
+            family=self._family,
+            known=frozenset(self._known),
+            loaded=self._seq,
+            unchanged=self._unchanged,
+            weights=self._weights,
+            mistakes=self._mistakes,
+        )
+
+
+def _reserve(tx: Transaction, n: int) -> int:
+    """The first of *n* ids for jobs that were never given to any other."""
+    last, highest = tx.row(_LAST, it="jobs"), tx.row(_HIGHEST)
+    assert last is not None
+    assert highest is not None
+    first = max(int(last[0]), highest[0] or 0) + 1
+    tx.run(_SET_LAST, it="jobs", to=str(first + n - 1))
+    return first

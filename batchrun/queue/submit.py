@@ -1,0 +1,96 @@
+"""What a submit asks of the queue, and what it is told: values only."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from batchrun.core.claim import OnCrash
+from batchrun.core.job import Job, Millis, Nanos, RunId
+from batchrun.core.problem import Problem
+
+
+class Changed(StrEnum):
+    """What to do with a job whose request in the file changed although it is out or has its answer."""
+
+    KEEP = "keep"  #: leave it as it is
+    AGAIN = "again"  #: ask anew where the answer is there; what is out stays a problem
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunTerms:
+    """What a submit says of its run as a whole. None: the default for a new run, no change for a known one."""
+
+    mode: str | None = None  #: "auto" by default
+    priority: int | None = None  #: 0 by default
+    deadline: Millis | None = None
+    on_crash: OnCrash | None = None  #: retry by default
+    tries: int | None = None  #: 5 by default
+    betas: tuple[str, ...] | None = None
+    headers: Mapping[str, str] | None = None
+    budget: Nanos | None = None
+
+    def columns(self) -> dict[str, Any]:
+        """Those that were said, as `runs` holds them."""
+        said = {
+            "mode": self.mode,
+            "priority": self.priority,
+            "deadline": self.deadline,
+            "on_crash": self.on_crash,
+            "tries": self.tries,
+            "betas": None if self.betas is None else json.dumps(self.betas),
+            "headers": None if self.headers is None else json.dumps(dict(self.headers)),
+            "budget": self.budget,
+        }
+        return {name: value for name, value in said.items() if value is not None}
+
+
+@dataclass(slots=True, kw_only=True)
+class Weight:
+    """What jobs of one model weigh together."""
+
+    jobs: int = 0
+    est_input: int = 0
+    max_tokens: int = 0
+    worst: int = 0  #: nano-dollars in realtime, of those whose cost has a bound
+    unbounded: int = 0  #: jobs whose cost has none
+
+    def add(self, job: Job) -> None:
+        self.jobs += 1
+        self.est_input += job.est_input
+        self.max_tokens += job.max_tokens
+        if job.worst is None:
+            self.unbounded += 1
+        else:
+            self.worst += job.worst
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Added:
+    """What a submit adds, or added. While there are `problems` it adds nothing.
+
+    `weights` are of what is added: new and replaced jobs. At most `mistakes.SHOWN` problems are listed; `problems_more`
+    counts the others.
+    """
+
+    run: RunId
+    name: str
+    fresh: bool  #: a new run, not more jobs in a known one
+    new: int = 0
+    unchanged: int = 0
+    replaced: int = 0
+    kept: int = 0
+    problems: tuple[Problem, ...] = ()
+    problems_more: int = 0
+    weights: Mapping[str, Weight] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Same:
+    """The run that the very same inputs made before."""
+
+    run: RunId
+    name: str
