@@ -9,6 +9,7 @@ from typing import Literal
 
 from batchrun.core.secrets import ending
 from batchrun.errors import KeyRefused
+from batchrun.settings.sources import Variable
 
 COMMAND_TIME = 60.0
 """Seconds that `api_key_command` may take: somebody may have to type a passphrase."""
@@ -19,14 +20,6 @@ WAYS = (
     "set ANTHROPIC_API_KEY, or `api_key_file` or `api_key_command` (BATCHRUN_API_KEY_FILE, BATCHRUN_API_KEY_COMMAND, "
     "or in batchrun.toml), or ANTHROPIC_AUTH_TOKEN; `--simulate` needs no key"
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Variable:
-    """A variable that is set, and where."""
-
-    value: str = field(repr=False)
-    origin: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

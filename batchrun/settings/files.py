@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -75,30 +73,27 @@ def read(path: Path, folder: Path, *, table: Key = (), found: bool = False) -> S
 
     Raises UsageError if it cannot be read or is not TOML.
     """
-    import tomllib  # noqa: PLC0415  # 14 ms that only a settings file should cost
+    from batchrun.settings.toml import lines_of, parsed  # noqa: PLC0415  # 16 ms that only a settings file should cost
 
     name = shown(path, folder)
-    try:
-        text = _content(path).decode()
-        values: Any = tomllib.loads(text, parse_float=Decimal)
-    except UnicodeDecodeError:
-        raise UsageError(f"{name}: not UTF-8 text") from None
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{name}{_at(str(error))}: not valid TOML: {_plain(str(error))}") from None
+    text = _text(path, name)
+    values = parsed(text, name)
     for part in table:
-        values = values.get(part, {})
+        values = values.get(part, {}) if isinstance(values, dict) else values
     if not isinstance(values, dict):
         raise UsageError(f"{name}: `[{'.'.join(table)}]` must be a table")
     lines = {key[len(table) :]: line for key, line in lines_of(text).items() if key[: len(table)] == table}
     return SettingsFile(path=path, shown=name, values=values, lines=lines, foreign=found and _foreign(path))
 
 
-def _content(path: Path) -> bytes:
+def _text(path: Path, name: str) -> str:
     try:
-        return path.read_bytes()
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise UsageError(f"{name}: not UTF-8 text") from None
     except OSError as error:
         reason = os.strerror(error.errno or 0).lower()
-        raise UsageError(f"cannot read `{path}`: {reason}") from None
+        raise UsageError(f"cannot read `{name}`: {reason}") from None
 
 
 def _foreign(path: Path) -> bool:
@@ -116,40 +111,3 @@ def shown(path: Path, folder: Path) -> str:
         if path.is_relative_to(base):
             return f"{sign}/{path.relative_to(base)}"
     return str(path)
-
-
-_PART = re.compile(r"""\s*(?:"((?:[^"\\]|\\.)*)"|'([^']*)'|([A-Za-z0-9_-]+))\s*""")
-_KEY = re.compile(rf"(?P<key>{_PART.pattern}(?:\.{_PART.pattern})*)=")
-_TABLE = re.compile(rf"\s*\[\[?(?P<key>{_PART.pattern}(?:\.{_PART.pattern})*)\]\]?\s*(?:#.*)?$")
-
-
-def lines_of(text: str) -> dict[Key, int]:
-    """The line of each key and table header in TOML *text*, outside of texts of several lines."""
-    lines: dict[Key, int] = {}
-    table: Key = ()
-    inside = ""
-    for number, line in enumerate(text.split("\n"), start=1):
-        if inside:
-            inside = "" if inside in line else inside
-            continue
-        if match := _TABLE.match(line):
-            table = _path(match["key"])
-            lines.setdefault(table, number)
-        elif match := _KEY.match(line):
-            lines.setdefault(table + _path(match["key"]), number)
-        inside = next((quotes for quotes in ('"""', "'''") if line.count(quotes) % 2), "")
-    return lines
-
-
-def _path(key: str) -> Key:
-    return tuple(double or single or bare for double, single, bare in _PART.findall(key))
-
-
-def _at(message: str) -> str:
-    match = re.search(r"\(at line (\d+), column (\d+)\)", message)
-    return f":{match[1]}:{match[2]}" if match else ""
-
-
-def _plain(message: str) -> str:
-    words = re.sub(r"\s*\(at .*\)$", "", message)
-    return words[:1].lower() + words[1:]

@@ -3,35 +3,30 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from batchrun.core.job import Nanos
-from batchrun.core.secrets import redacted
 from batchrun.core.suggest import did_you_mean
-from batchrun.errors import UsageError
 from batchrun.settings import dotenv, files
 from batchrun.settings.address import doubts
-from batchrun.settings.credential import Credential, Variable, find
+from batchrun.settings.credential import Credential, find
 from batchrun.settings.database import database
 from batchrun.settings.files import SYSTEM_FILE, SettingsFile
-from batchrun.settings.options import CREDENTIALS, OPTIONS, OTHER_VARIABLES, PREFIX, TABLES, Option
+from batchrun.settings.options import CREDENTIALS, OPTIONS, OTHER_VARIABLES, PREFIX, TABLES
+from batchrun.settings.sources import DEFAULT, Problems, Sources, Variable
 
 if TYPE_CHECKING:  # only who asks for the tables pays for them
     from batchrun.settings.rows import Rows
     from batchrun.settings.tables import Tables
 
-Found = TypeVar("Found")
-
-DEFAULT = "default"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What holds for one call. Times are in seconds, money in nano-dollars, paths absolute. Holds no readable key."""
+    """What holds for one call. Times are in seconds, money in nano-dollars, paths absolute. Its repr shows no key."""
 
     db: str  #: a path, or the URL of a database server
     mode: str
@@ -106,9 +101,9 @@ def load(
     folder = Path.cwd() if folder is None else folder
     given = {name: value for name, value in (flags or {}).items() if value is not None}
     assert given.keys() <= OPTIONS.keys(), given.keys() - OPTIONS.keys()
-    problems = _Problems()
+    problems = Problems()
     found = [] if no_config else _files(environ, folder, config_file, system_file, problems)
-    sources = _Sources(given, environ, found, folder)
+    sources = Sources(given, environ, found, folder)
     values: dict[str, Any] = {}
     origins: dict[str, str] = {}
     warnings: list[str] = []
@@ -145,7 +140,7 @@ def load(
 
 
 def _files(
-    environ: Mapping[str, str], folder: Path, named: str | None, system: Path, problems: _Problems
+    environ: Mapping[str, str], folder: Path, named: str | None, system: Path, problems: Problems
 ) -> list[SettingsFile]:
     """The settings files that count, the nearest first."""
     if named is not None:
@@ -163,105 +158,7 @@ def _files(
     return found
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Where:
-    origin: str
-    folder: Path  # that relative paths start from
-    foreign: bool = False
-
-
-class _Sources:
-    """All places a value may come from."""
-
-    def __init__(
-        self, flags: Mapping[str, object], environ: Mapping[str, str], found: list[SettingsFile], folder: Path
-    ) -> None:
-        self.flags = flags
-        self.environ = environ
-        self.dotenv: dict[str, tuple[str, str]] = {}
-        self.files = found
-        self.folder = folder
-
-    def first(self, option: Option) -> tuple[object, _Where | None]:
-        """The value of *option* that wins, as it was written, and where; (None, None) if it stands nowhere."""
-        return next(self._all(option), (None, None))
-
-    def _all(self, option: Option) -> Iterator[tuple[object, _Where]]:
-        if option.name in self.flags:
-            yield self.flags[option.name], _Where(origin=option.flag, folder=self.folder)
-        variables = self.variables(option.variables)
-        for name in sorted(variables, key=lambda name: not self.environ.get(name)):  # those of a file come last
-            yield variables[name].value, _Where(origin=variables[name].origin, folder=self.folder)
-        for one in self.files:
-            if option.name in one.values:
-                yield (
-                    one.values[option.name],
-                    _Where(origin=one.place((option.name,)), folder=one.path.parent, foreign=one.foreign),
-                )
-
-    def variables(self, names: tuple[str, ...]) -> dict[str, Variable]:
-        """Those of *names* that are set and not empty: an empty variable counts as unset, as it does for the SDK."""
-        found = {}
-        for name in names:
-            if self.environ.get(name):
-                found[name] = Variable(value=self.environ[name], origin=name)
-            elif self.dotenv.get(name, ("",))[0]:
-                value, place = self.dotenv[name]
-                found[name] = Variable(value=value, origin=f"{name} ({place})")
-        return found
-
-    def settle(self, option: Option, values: dict[str, Any], origins: dict[str, str], problems: _Problems) -> None:
-        """Read the winning value of *option* into *values*."""
-        values[option.name], origins[option.name] = option.default, DEFAULT
-        raw, where = self.first(option)
-        if where is None:
-            return
-        origins[option.name] = where.origin
-        if where.foreign and option.trusted:
-            problems.add(
-                f"{where.origin}: `{option.name}` is not taken from a file that belongs to another user",
-                "`--config-file` reads the file as your own",
-            )
-            return
-        try:
-            value = option.read(raw)
-        except ValueError as error:
-            instead = "" if option.trusted else f", not `{redacted(str(raw))[:60]}`"
-            problems.add(f"{where.origin}: `{option.name}` {error}{instead}")
-            return
-        if option.path and "://" not in value:
-            value = os.path.normpath(where.folder / files.expanded(value))
-        values[option.name] = value
-
-
-class _Problems:
-    """Collected, so that all are told at once."""
-
-    def __init__(self) -> None:
-        self._messages: list[str] = []
-        self._hint = ""
-
-    def add(self, message: str, hint: str = "") -> None:
-        self._messages.append(message)
-        self._hint = hint or self._hint
-
-    def gather(self, action: Callable[[], Found]) -> list[Found]:
-        """What *action* gives, or nothing and one problem more."""
-        try:
-            return [action()]
-        except UsageError as error:
-            self.add(error.message, error.hint)
-            return []
-
-    def raise_all(self) -> None:
-        if not self._messages:
-            return
-        count = len(self._messages)
-        end = "" if count == 1 else f"\n{count} problems in the settings; nothing was done"
-        raise UsageError("\n".join(self._messages) + end, hint=self._hint)
-
-
-def _rows(found: list[SettingsFile], problems: _Problems) -> dict[str, Rows]:
+def _rows(found: list[SettingsFile], problems: Problems) -> dict[str, Rows]:
     """The rows of all files by table, a nearer file's over a farther one's."""
     if not any(name in one.values for name in TABLES for one in found):
         return {}
@@ -283,7 +180,7 @@ def _rows(found: list[SettingsFile], problems: _Problems) -> dict[str, Rows]:
 _KEYS = frozenset({"key", "api_key", "apikey", "auth_token", "anthropic_api_key", "ANTHROPIC_API_KEY"})
 
 
-def _unknown(one: SettingsFile, problems: _Problems) -> None:
+def _unknown(one: SettingsFile, problems: Problems) -> None:
     known = [*OPTIONS, *TABLES]
     for key in one.values:
         if key in _KEYS:

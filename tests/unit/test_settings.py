@@ -123,6 +123,12 @@ def test_a_pyproject_that_does_not_speak_of_us_is_passed_over(machine: Machine) 
     assert machine.load(folder=machine.project / "a").tier == "scale"
 
 
+@pytest.mark.parametrize("text", ["tool = 3\n", "[tool]\nbatchrun = 3\n"])
+def test_a_table_of_ours_that_is_none_is_a_mistake(machine: Machine, text: str) -> None:
+    machine.write("pyproject.toml", text)
+    assert machine.mistakes(config_file="pyproject.toml") == "./pyproject.toml: `[tool.batchrun]` must be a table"
+
+
 def test_xdg_config_home_moves_the_user_s_file(machine: Machine) -> None:
     machine.write(machine.home / "xdg" / "batchrun" / "config.toml", "tries = 7\n")
     machine.environ["XDG_CONFIG_HOME"] = str(machine.home / "xdg")
