@@ -36,7 +36,8 @@ def faults_of(request: Mapping[str, Any], model: Model | None, known: frozenset[
     for name, value in request.items():
         check = CHECKS.get(name)
         if check is not None:
-            found += check(value, model, rules)
+            if value is not None or name in REQUIRED:  # null is as good as absent
+                found += check(value, model, rules)
         elif name not in PARAMETERS:
             found.append(_unknown(name, known))
         if name != "messages" and (type(value) is dict or type(value) is list) and too_deep(value):
@@ -131,7 +132,6 @@ def _system(value: Any, _of: Model | None, _rules: Rules) -> Iterable[Fault]:
                 code=Code.SYSTEM,
                 path=("system",),
                 message=f"`system` must be text or a list of text blocks, not {article(value)}",
-                hint="leave it out if there is none" if value is None else "",
             ),
         )
     found: list[Fault] = []
@@ -208,8 +208,8 @@ def _tool_choice(value: Any, model: Model | None, _rules: Rules) -> Iterable[Fau
     )
 
 
-def _geo(value: Any, model: Model | None, _rules: Rules) -> Iterable[Fault]:
-    if model is None or model.geo or value is None:
+def _geo(_value: Any, model: Model | None, _rules: Rules) -> Iterable[Fault]:
+    if model is None or model.geo:
         return ()
     return (
         Fault(

@@ -1,4 +1,7 @@
-"""The codes of problems in job files: one table of number, severity and meaning. A number is never used again."""
+"""The codes of problems in job files: one table of number, meaning and severity. A number is never used again.
+
+BR0 files and their grammar · BR1 jobs · BR2 what only the queue can see (written down there)
+"""
 
 from __future__ import annotations
 
@@ -50,7 +53,7 @@ class Code(StrEnum):
     INLINE_TOO_LARGE = "BR033", "what the `@path`s of a file name is too large"
     INLINE_NOWHERE = "BR034", "an `@path` in a job file that has no folder"
 
-    ID_TWICE = "BR101", "two jobs of one run have the same id"
+    # BR101 (an id that stands twice) is found by the queue's index, and written down there.
     ID = "BR102", "an id is not text of 1 to 512 characters"
     MAX_TOKENS = "BR103", "`max_tokens` is not a whole number from 1"
     UNKNOWN_KEY = "BR104", "a key or parameter that is not known", Severity.WARNING

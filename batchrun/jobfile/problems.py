@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from batchrun.core.job import Where
 from batchrun.core.problem import Problem, Severity
 from batchrun.jobfile.codes import Code
-from batchrun.jobfile.excerpt import shown
 
-SHOWN = 3
-"""How many of alike problems are kept."""
+KEPT = 4
+"""How many of alike problems are kept: three to show, and the line where the folded ones begin."""
 
 
 @dataclass(slots=True)
@@ -23,20 +21,15 @@ class Group:
     count: int = 0
     first: int | None = None
     last: int | None = None
-    shown: list[Problem] = field(default_factory=list)  #: the first ones, in the order they came
-
-    @property
-    def more(self) -> int:
-        """How many are counted only."""
-        return self.count - len(self.shown)
+    kept: list[Problem] = field(default_factory=list)  #: the first ones, in the order they came
 
 
 class Problems:
     """All problems of a submit, in memory that does not grow with their number."""
 
-    def __init__(self, shown: int | None = SHOWN) -> None:
-        """*shown*: how many of alike ones are kept; None for all."""
-        self._shown = shown
+    def __init__(self, keep: int | None = KEPT) -> None:
+        """*keep*: how many of alike ones are kept; None for all."""
+        self._keep = keep
         self._groups: dict[tuple[str, str, Severity], Group] = {}
 
     def add(self, problem: Problem) -> None:
@@ -49,8 +42,8 @@ class Problems:
         if problem.where:
             group.first = problem.where.line if group.first is None else min(group.first, problem.where.line)
             group.last = problem.where.line if group.last is None else max(group.last, problem.where.line)
-        if self._shown is None or len(group.shown) < self._shown:
-            group.shown.append(problem)
+        if self._keep is None or len(group.kept) < self._keep:
+            group.kept.append(problem)
 
     @property
     def groups(self) -> list[Group]:
@@ -72,16 +65,6 @@ class Problems:
 
     def _count(self, severity: Severity) -> int:
         return sum(group.count for group in self._groups.values() if group.severity is severity)
-
-
-def id_twice(key: str, where: Where, before: Where | None) -> Problem:
-    """Two jobs have the id *key*: the one at *where*, and one *before* it."""
-    return Problem(
-        code=Code.ID_TWICE.value,
-        where=where,
-        message=f"the id `{shown(key)}` stands twice" + (f"; before at {before}" if before else ""),
-        hint="each job of a run has its own id; without one, batchrun makes it from the content",
-    )
 
 
 def changed_while_read() -> Problem:
