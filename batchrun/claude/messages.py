@@ -24,7 +24,6 @@ from batchrun.core.claim import Claim
 from batchrun.core.outcome import (
     AccountStopped,
     Misrouted,
-    ModelUnavailable,
     Outcome,
     Refused,
     Reply,
@@ -66,7 +65,7 @@ class Messages:
             try:
                 options["headers"] = self._headers(claim)
             except UsageError as error:
-                return Unreachable(reply=Reply(error_type=Kind.UNSENDABLE, message=f"{error}: nothing was sent"))
+                return Unreachable(reply=Reply(error_type=Kind.UNSENDABLE.value, message=f"{error}: nothing was sent"))
         body = claim.body if claim.max_tokens < self._stream_above else streamed(claim.body)
         content = body.encode()
         headers: dict[str, str] | None = None
@@ -161,7 +160,7 @@ class Messages:
         """The account, where *outcome* is no reason to stop and names it, or comes of a list that is not there."""
         reply = outcome.reply
         unlisted = reply.status in {404, 405, 501} or reply.error_code == "api_key_scope_missing"
-        if unlisted or isinstance(outcome, Refused | ModelUnavailable):
+        if unlisted or isinstance(outcome, Refused):
             return reply.told.account or self._address.untold()
         if reply.told.account is not None and not isinstance(outcome, AccountStopped):
             return reply.told.account

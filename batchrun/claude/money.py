@@ -49,12 +49,13 @@ class Halt:
 def halt_of(status: int, code: str | None, message: str, now: Millis) -> Halt | None:
     """Whether an error stops the whole account by its code, or by the words for money; None if it does neither.
 
-    The tier's monthly cap lifts at 00:00 UTC on the first of the next month (rate limits page, 2026-10). A limit that
-    the organisation set for itself names its end in the message; an end that is over says nothing.
+    *message* is on one line. The tier's monthly cap lifts at 00:00 UTC on the first of the next month (rate limits
+    page, 2026-10). A limit that the organisation set for itself names its end in the message; an end that is over
+    says nothing.
     """
     if code is not None and (stop := STOPS.get((status, code))) is not None:
         return Halt(stop=stop, until=_next_month(now) if code == "enforced_spend_limit_reached" else None)
-    words = " ".join(message.lower().split())
+    words = message.lower()
     for text, stop in TEXTS.items():
         if text in words:
             until = _named_end(message) if stop is Stop.SPEND_CAP else None

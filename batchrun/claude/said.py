@@ -95,7 +95,7 @@ def reply_of(status: int | None, headers: Mapping[str, str], said: Said, asked: 
 def _error_of(body: object) -> Mapping[str, object]:
     """The object with type and message: under `error`, under `error.error` (batches), or the body itself."""
     found: Mapping[str, object] = {}
-    for _ in range(3):
+    for _ in range(2):
         if not isinstance(body, Mapping):
             break
         found = body

@@ -69,7 +69,7 @@ class _Block:
                 self.growing.setdefault(key, [self.value.get(key, "")]).append(new)
             elif kind not in REPLACING and isinstance(new, list) and isinstance(self.value.get(key), list):
                 self.value[key] = [*self.value[key], *new]
-            elif new is not None or key not in self.value:
+            elif new is not None:
                 self.value[key] = new
 
     def whole(self) -> dict[str, Any]:

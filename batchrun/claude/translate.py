@@ -102,7 +102,7 @@ def lost(error: BaseException, asked: Asked, headers: Mapping[str, str] | None =
     message = wording(trouble.message(len(asked.body)), asked.secrets)
     if headers is not None:
         return cut(message, trouble.kind, asked, headers)
-    reply = Reply(error_type=trouble.kind, message=message)
+    reply = Reply(error_type=trouble.kind.value, message=message)
     if not trouble.sent:
         return Unreachable(reply=reply)
     return Dropped(reply=reply, timed_out=trouble.kind is Kind.TIMEOUT)
@@ -110,7 +110,7 @@ def lost(error: BaseException, asked: Asked, headers: Mapping[str, str] | None =
 
 def cut(message: str, kind: Kind, asked: Asked, headers: Mapping[str, str]) -> Dropped:
     """A 2xx answer that began under *headers* and did not end."""
-    said = replace(heard(headers, None, asked), type=kind, message=message)
+    said = replace(heard(headers, None, asked), type=kind.value, message=message)
     return Dropped(reply=reply_of(200, headers, said, asked), timed_out=kind is Kind.TIMEOUT)
 
 
@@ -185,9 +185,7 @@ def _names_model(said: Said, asked: Asked) -> bool:
 
 def _names_object(said: Said, asked: Asked) -> bool:
     """Whether the message names something that the request itself names: a file, a container, a skill by its id."""
-    return any(
-        word != asked.model and word in asked.body for word in _WORDS.findall(said.message) if not word.isalpha()
-    )
+    return any(word in asked.body for word in _WORDS.findall(said.message) if not word.isalpha())
 
 
 def _redirected(headers: Mapping[str, str]) -> str:

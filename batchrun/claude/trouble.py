@@ -85,8 +85,7 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
     while cause is not None and id(cause) not in seen:
         seen.add(id(cause))
         yield cause
-        # A context that was not suppressed counts too: aiohttp and asyncio do not always say `from`.
-        cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
+        cause = cause.__cause__
 
 
 def _of_aiohttp(cause: BaseException) -> Kind | None:
@@ -95,8 +94,6 @@ def _of_aiohttp(cause: BaseException) -> Kind | None:
             return Kind.PROXY
         case aiohttp.ClientConnectorDNSError():
             return Kind.DNS
-        case aiohttp.ClientSSLError():
-            return Kind.TLS
         case aiohttp.ClientConnectorError():
             return Kind.CONNECT
         case aiohttp.ConnectionTimeoutError():

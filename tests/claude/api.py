@@ -16,6 +16,7 @@ from batchrun.core.account import Account
 from batchrun.core.claim import Claim
 from batchrun.core.job import JobId, Millis, RunId, WorkerId
 from batchrun.core.outcome import Outcome
+from batchrun.core.ports import Transport
 
 NOW = Millis(1_795_176_000_000)
 """2026-11-20 12:00:00 UTC."""
@@ -111,7 +112,7 @@ def send(answer: Said | Handler, one: Claim | None = None, **more: Any) -> Outco
     handler = (lambda request: answer.response()) if isinstance(answer, Said) else answer
 
     async def main() -> Outcome:
-        room = messages(handler, **more)
+        room: Transport = messages(handler, **more)
         try:
             return await room.send(one if one is not None else claim())
         finally:

@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from anthropic import APIStatusError
 
 from batchrun.claude import client as client_module
 from batchrun.claude.client import Connection, KeyKind, build, probing_socket
@@ -62,6 +63,19 @@ def test_betas_of_settings_run_and_claim_add_up() -> None:
     headers = requested(one, headers={"anthropic-beta": "b-0,b-1"}).headers
     assert headers.get_list("anthropic-beta") == ["b-0,b-1,b-2,b-3"]
     assert headers["x-run"] == "night"
+
+
+def test_the_client_itself_follows_no_redirect_either() -> None:
+    async def main() -> tuple[int, int]:
+        async with serving(saying(OK)) as other:
+            location = f"http://127.0.0.1:{other.port}/".encode()
+            async with serving(saying(answer(b"307 Moved\nLocation: " + location))) as server:
+                async with build(Connection(secret=KEY, base_url=f"http://127.0.0.1:{server.port}")) as client:
+                    with pytest.raises(APIStatusError):
+                        await client.post("/v1/messages/batches", cast_to=object, content=b"{}")
+                return len(server.requests), other.connections
+
+    assert asyncio.run(main()) == (1, 0)
 
 
 def test_nothing_is_traced(monkeypatch: pytest.MonkeyPatch) -> None:

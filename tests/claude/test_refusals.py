@@ -156,6 +156,7 @@ ROWS = [
     row("not found, nobody says what", 404, error("not_found_error", "Not found"), ModelUnavailable),
     row("file gone", 404, error("not_found_error", "gone", code="file_expired"), Refused),
     edge("404 page of something else", 404, PAGE, Misrouted, HTML),
+    edge("404 of a gateway without such a route", 404, {"message": "no Route matched"}, Misrouted),
     edge("404 of a framework", 404, {"detail": "Not Found"}, Misrouted),
     # the other 4xx
     row("method not allowed", 405, error(INVALID), Misrouted),
@@ -301,6 +302,12 @@ def test_a_404_that_names_a_file_of_the_request_concerns_this_job_alone() -> Non
     body = {"model": MODEL, "messages": [{"role": "user", "content": [{"file_id": "file_011CNha8iCJcU1wX"}]}]}
     said = Said(status=404, body=error("not_found_error", "File not found: file_011CNha8iCJcU1wX"))
     assert isinstance(send(said, claim(body)), Refused)
+
+
+def test_a_404_in_words_that_the_prompt_has_too_does_not_speak_of_the_prompt() -> None:
+    body = {"model": MODEL, "messages": [{"role": "user", "content": "Which requested resources were missing?"}]}
+    said = Said(status=404, body=error("not_found_error", "The requested resource was missing"))
+    assert isinstance(send(said, claim(body)), ModelUnavailable)
 
 
 def test_a_403_that_names_a_file_of_the_request_concerns_this_job_alone() -> None:

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-import httpx2
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from batchrun.claude.messages import streamed
-from batchrun.claude.stream import Assembly, events
 from batchrun.core.outcome import (
     AccountStopped,
     Billed,
@@ -231,6 +225,15 @@ def test_what_the_end_says_beside_the_usage_is_kept() -> None:
     assert (message["stop_details"], message["context_management"]) == ({"category": "bio"}, {"n": 1})
 
 
+def test_what_the_end_leaves_open_stays_as_it_began() -> None:
+    start = {**START, "message": {**START["message"], "container": {"id": "c_1"}}}
+    end = {**END, "delta": {"stop_reason": "end_turn", "container": None, "stop_details": None}}
+    outcome = answered([start, end, STOP])
+    assert isinstance(outcome, Succeeded)
+    message = json.loads(outcome.answer.body)
+    assert (message["container"], message["stop_details"]) == ({"id": "c_1"}, None)
+
+
 def test_blocks_stand_in_the_order_of_their_index() -> None:
     assert [each["text"] for each in put_together(*text(1, "b"), *text(0, "a"))["content"]] == ["a", "b"]
 
@@ -325,80 +328,3 @@ def test_an_error_inside_a_stream_may_be_plain_text() -> None:
     found = send(Said(body=wire([START]) + b"event: error\ndata: upstream died\n\n", headers=SSE))
     assert isinstance(found, ServerFailed)
     assert found.reply.message == "upstream died"
-
-
-# -- what is sent, and what comes back otherwise
-
-
-def test_only_large_requests_are_streamed() -> None:
-    sent: list[dict[str, Any]] = []
-
-    def handler(request: httpx2.Request) -> httpx2.Response:
-        sent.append(json.loads(request.content))
-        return Said(body=MESSAGE).response()
-
-    for max_tokens in (99, 100, 101):
-        send(handler, claim(max_tokens=max_tokens), stream_above=100)
-    assert [each.get("stream") for each in sent] == [None, True, True]
-
-
-def test_a_gateway_that_does_not_stream_is_understood() -> None:
-    outcome = send(Said(body=MESSAGE), claim(max_tokens=50_000))
-    assert isinstance(outcome, Succeeded)
-
-
-def test_a_gateway_that_streams_unasked_is_understood() -> None:
-    outcome = send(Said(body=wire([START, *text(0, "a"), END, STOP]), headers=SSE))
-    assert isinstance(outcome, Succeeded)
-
-
-@pytest.mark.parametrize(
-    ("body", "expected"),
-    [
-        ('{"a":1}', '{"stream":true,"a":1}'),
-        (' { "a": 1 }', '{"stream":true,"a": 1 }'),
-        ("{ }", '{"stream":true}'),
-        ('{"stream":false,"a":1}', '{"stream":true,"a":1}'),
-        ('{"a":"say \\"stream\\""}', '{"stream":true,"a":"say \\"stream\\""}'),
-        ('{"a":{"stream":1}}', '{"a":{"stream":1},"stream":true}'),
-    ],
-)
-def test_the_wish_to_stream_is_added_and_nothing_else_is_changed(body: str, expected: str) -> None:
-    assert streamed(body) == expected
-
-
-# -- server-sent events
-
-
-def read(chunks: Iterable[bytes]) -> list[tuple[str, str]]:
-    async def given_() -> AsyncIterator[bytes]:
-        for chunk in chunks:
-            yield chunk
-
-    async def main() -> list[tuple[str, str]]:
-        return [each async for each in events(given_())]
-
-    return asyncio.run(main())
-
-
-@given(st.data(), st.sampled_from(["\n", "\r\n"]))
-def test_events_are_the_same_however_the_network_cuts_them(data: st.DataObject, newline: str) -> None:
-    stream = [START, *text(0, "Grüße\u2028", "\x85🙂\r\n"), END, STOP]
-    whole = wire(stream, newline)
-    cuts = sorted(data.draw(st.lists(st.integers(0, len(whole)), max_size=8)))
-    chunks = [whole[a:b] for a, b in zip([0, *cuts], [*cuts, len(whole)], strict=True)]
-    assert [json.loads(each) for _, each in read(chunks)] == stream
-
-
-def test_comments_and_other_fields_are_passed_over() -> None:
-    assert read([b": hello\nid: 7\nretry: 10\nevent: a\ndata: 1\ndata:2\n\n"]) == [("a", "1\n2")]
-
-
-def test_the_last_event_needs_no_blank_line() -> None:
-    assert read([b"event: a\ndata: 1"]) == [("a", "1")]
-    assert read([b"event: a\ndata: 1\n"]) == [("a", "1")]
-
-
-def test_an_assembly_without_a_start_has_no_message() -> None:
-    with pytest.raises(ValueError, match="message_start"):
-        Assembly().message()
