@@ -103,12 +103,12 @@ class _Drawing:
             number = screen.style(f"{line.n:>10,}", *_tone(line.state))
             screen.line(f"{line.label:<12}{number}   {rest}".rstrip())
 
-    def _errors(self, run: RunSummary) -> list[tuple[str, int | None]]:
+    def _errors(self, run: RunSummary) -> Sequence[tuple[str, int | None]]:
         """Counted as long as that is cheap: a status costs the same however many jobs failed."""
         if not run.n(State.FAILED):
             return []
         if run.n(State.FAILED, State.HELD) <= COUNTED:
-            return list(self.reading.error_classes(run.id))[:NAMED]
+            return self.reading.error_classes(run.id)[:NAMED]
         return [(name, None) for name in self.reading.error_names(run.id, NAMED)]
 
     def _lines(self, runs: Sequence[RunSummary]) -> None:

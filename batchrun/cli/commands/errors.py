@@ -1,0 +1,197 @@
+"""`batchrun errors`: what failed, alike failures together, and what to do about each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from batchrun.cli import options
+from batchrun.cli.call import Call
+from batchrun.cli.output import Format, at, chosen, chosen_fields, document, rows
+from batchrun.cli.screen import Screen, Tone, clean
+from batchrun.core.figures import count, hour
+from batchrun.core.states import State
+from batchrun.errors import Exit, NothingMatched
+from batchrun.queue.answers import matching
+from batchrun.queue.failures import LOOKED_AT, ErrorGroup, Failure, failures, groups
+from batchrun.queue.reading import Reading
+from batchrun.queue.rows import RunSummary
+from batchrun.report.cures import cure_of, word
+
+if TYPE_CHECKING:
+    from batchrun.core.job import Millis
+    from batchrun.core.select import Selection
+
+COLUMNS = (
+    "id",
+    "state",
+    "error",
+    "status",
+    "code",
+    "message",
+    "request_id",
+    "request_ids",
+    "attempts",
+    "tries",
+    "model",
+    "file",
+    "line",
+    "ended",
+)
+IN_TABLE = ("id", "error", "status", "message", "request_id", "file", "line")
+MESSAGE = 300
+"""Characters of a message on the screen."""
+
+
+@options.command("batchrun errors", "batchrun errors nightly -s error:overloaded", "batchrun errors --format jsonl")
+@options.run
+@options.select
+@click.option("--all", "every", is_flag=True, help=f"Read every message, not only the first {LOOKED_AT:,} of a kind.")
+@options.limit
+@options.fields
+@options.formats(Format.TEXT, Format.TABLE, Format.JSON, Format.JSONL, Format.CSV, Format.TSV, Format.MD)
+def errors(
+    call: Call,
+    run: str,
+    select: Selection | None,
+    every: bool,
+    limit: int | None,
+    fields: str | None,
+    format: Format | None,  # noqa: A002  # the flag's name
+) -> Exit:
+    """Show what failed in a run: groups of alike errors, a sample of each with its place and request id, and the cure.
+
+    --json gives the groups; jsonl, csv, tsv, md and table list the jobs, one a line.
+    """
+    screen = call.screen
+    form = chosen(format, screen, person=Format.TEXT, pipe=Format.TEXT)
+    with call.reading() as reading:
+        found = reading.run(run)
+        if select is not None and not matching(reading, found.id, selection=select):
+            raise NothingMatched(f"no job of {clean(found.name)} matches `{select.text}`")
+        match form:
+            case Format.TEXT:
+                _text(screen, found, groups(reading, found.id, select, every=every), limit, call.now)
+            case Format.JSON:
+                document(screen, "errors", _record(found, groups(reading, found.id, select, every=every), limit))
+            case _:
+                columns = chosen_fields(fields, COLUMNS, IN_TABLE if form is Format.TABLE else COLUMNS)
+                rows(screen, form, "errors", _jobs(reading, found, select, limit), columns=columns, right=("line",))
+    return Exit.OK
+
+
+def _jobs(reading: Reading, run: RunSummary, select: Selection | None, limit: int | None) -> Iterator[dict[str, Any]]:
+    for n, failure in enumerate(failures(reading, run.id, select)):
+        if limit is not None and n >= limit:
+            return
+        yield _job(failure)
+
+
+def _job(failure: Failure) -> dict[str, Any]:
+    job, attempt = failure.job, failure.attempt
+    request_id = attempt.request_id if attempt else None
+    return {
+        "id": job.key,
+        "state": job.state.value,
+        "error": job.error,
+        "status": attempt.status if attempt else None,
+        "code": attempt.error_code if attempt else None,
+        "message": attempt.message or None if attempt else None,
+        "request_id": request_id,
+        "request_ids": [one for one in (request_id, *(attempt.other_ids if attempt else ())) if one],
+        "attempts": job.attempts,
+        "tries": job.tries,
+        "model": job.model,
+        "file": job.file,
+        "line": job.line,
+        "ended": at(attempt.ended if attempt else job.finished),
+    }
+
+
+def _record(run: RunSummary, found: Sequence[ErrorGroup], limit: int | None) -> dict[str, Any]:
+    return {
+        "run": {"id": run.ref, "name": run.name},
+        "failed": run.n(State.FAILED),
+        "held": run.n(State.HELD),
+        "groups": [_group(run, group) for group in found[:limit]],
+    }
+
+
+def _group(run: RunSummary, group: ErrorGroup) -> dict[str, Any]:
+    cure = cure_of(group.error, group.status, held=group.state is State.HELD)
+    return {
+        "error": group.error or None,
+        "state": group.state.value,
+        "status": group.status,
+        "code": group.code,
+        "message": group.message or None,
+        "n": group.n,
+        "at_least": group.at_least,
+        "last": at(group.last),
+        "most_tries": group.most_tries,
+        "means": cure.means or None,
+        "cure": cure.written(run=run.name, file=_file(group), error=group.error),
+        "samples": [_job(failure) for failure in group.samples],
+    }
+
+
+def _file(group: ErrorGroup) -> str:
+    return group.samples[0].job.file or "FILE"
+
+
+def _text(screen: Screen, run: RunSummary, found: Sequence[ErrorGroup], limit: int | None, now: Millis) -> None:
+    name = clean(run.name)
+    if not found:
+        screen.line(f"Nothing failed in {name}.")
+        return
+    screen.line(_headline(run, found))
+    for group in found[:limit]:
+        screen.line()
+        _draw(screen, run, group, now)
+    if limit is not None and len(found) > limit:
+        screen.line()
+        screen.line(f"{count(len(found) - limit, 'more group')}; without -n all are shown")
+    if any(group.at_least for group in found):
+        screen.line()
+        screen.line(
+            f"≥: counted among the first {LOOKED_AT:,} of its kind; --all counts every one"
+            if screen.utf8
+            else f">=: counted among the first {LOOKED_AT:,} of its kind; --all counts every one"
+        )
+
+
+def _headline(run: RunSummary, found: Sequence[ErrorGroup]) -> str:
+    parts = []
+    if run.n(State.FAILED):
+        parts.append(f"{count(run.n(State.FAILED), 'job')} of {clean(run.name)} failed")
+    if run.n(State.HELD):
+        parts.append(f"{count(run.n(State.HELD), 'job')} held")
+    return f"{', '.join(parts) or 'Failed jobs'}; {count(len(found), 'group')}"
+
+
+def _draw(screen: Screen, run: RunSummary, group: ErrorGroup, now: Millis) -> None:
+    held = group.state is State.HELD
+    cure = cure_of(group.error, group.status, held=held)
+    least = ("≥" if screen.utf8 else ">=") if group.at_least else ""
+    times = "×" if screen.utf8 else "x"
+    status = f" ({group.status})" if group.status is not None else ""
+    title = screen.style(f"{least}{group.n:,} {times} {clean(group.error) or 'unknown'}{status}", Tone.BAD)
+    screen.line(title + (f": {cure.means}" if cure.means else ""))
+    pad = " " * 5
+    if group.message:
+        screen.line(f"{pad}{clean(group.message[:MESSAGE])}")
+    for failure in group.samples[:1]:
+        ids = failure.attempt.request_id if failure.attempt else None
+        parts = [f"e.g. {clean(failure.job.key)} ({clean(failure.job.place)})", *([clean(ids)] if ids else [])]
+        screen.line(pad + "   ".join(parts))
+    tried = f"after {count(group.most_tries, 'try', 'tries')}" if group.most_tries > 1 else ""
+    last = f"last {hour(group.last, now)}" if group.last is not None else ""
+    if tried or last:
+        screen.line(pad + ", ".join(part for part in (tried, last) if part))
+    written = cure.written(run=run.name, file=_file(group), error=group.error)
+    screen.line(f"{pad}cure: {screen.style(clean(written), Tone.HINT)}")
+    if group.n > 1:
+        error = clean(word(f"error:{group.error}"))
+        screen.line(f"{pad}list: batchrun errors {clean(word(run.name))} -s {error} --format jsonl")

@@ -1,0 +1,169 @@
+"""`batchrun results`: the answers of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from batchrun.cli import options
+from batchrun.cli.call import Call
+from batchrun.cli.output import Format, chosen, chosen_fields, columns_of, rows, shortened
+from batchrun.cli.screen import Screen, Tone, clean
+from batchrun.core.figures import count, dollars
+from batchrun.core.outcome import FLAGS, Flag
+from batchrun.core.states import State
+from batchrun.errors import Exit, NothingMatched
+from batchrun.queue.answers import answers, matching
+from batchrun.queue.jobrows import ResultRow
+from batchrun.queue.reading import Reading
+from batchrun.queue.rows import RunSummary
+from batchrun.report.cures import word
+from batchrun.report.export import ExportFormat, lines, reached
+from batchrun.report.flat import COLUMNS, flat, parsed, text_of
+
+if TYPE_CHECKING:
+    from batchrun.core.select import Selection
+
+IN_TABLE = ("id", "stop_reason", "output_tokens", "cost", "text")
+RIGHT = ("input_tokens", "output_tokens", "cache_read_tokens", "cost", "attempts", "latency_s", "line")
+_FORMATS = (Format.TEXT, Format.TABLE, Format.JSON, Format.JSONL, Format.CSV, Format.TSV, Format.MD)
+
+
+@options.command(
+    "batchrun results -n 3",
+    "batchrun results nightly -s stop:max_tokens",
+    "batchrun results --format jsonl --fields id,text,metadata.doi",
+)
+@options.run
+@options.select
+@options.limit
+@options.fields
+@click.option("--raw", is_flag=True, help="The messages exactly as received, one a line.")
+@options.formats(*_FORMATS)
+def results(
+    call: Call,
+    run: str,
+    select: Selection | None,
+    limit: int | None,
+    fields: str | None,
+    raw: bool,
+    format: Format | None,  # noqa: A002  # the flag's name
+) -> Exit:
+    """Show the answers of a run in the order of its file: as text on a terminal, as JSON lines elsewhere.
+
+    ✂ marks an answer that was cut off at max_tokens or at the context window.
+    """
+    screen = call.screen
+    form = chosen(format, screen, person=Format.TEXT, pipe=Format.JSONL)
+    if fields is not None and form is Format.TEXT:
+        form = Format.TABLE
+    columns = chosen_fields(fields, COLUMNS, IN_TABLE if form in {Format.TABLE, Format.MD} else COLUMNS)
+    with call.reading() as reading:
+        found = reading.run(run)
+        answered = answers(reading, found.id, selection=select, answered=True, limit=limit)
+        if raw:
+            n = _raw(screen, answered)
+        elif form is Format.TEXT:
+            n = _text(screen, answered, found)
+        elif form is Format.CSV:
+            n = _csv(screen, answered, columns)
+        else:
+            extra = {"run": {"id": found.ref, "name": found.name}, "currency": "USD"}
+            n = rows(screen, form, "results", _flat(answered, columns), columns=columns, right=RIGHT, extra=extra)
+        if not n and limit != 0:
+            _nothing(call, reading, found, select)
+        elif form is Format.TEXT and not raw:
+            _more(screen, reading, found, select, n)
+    return Exit.OK
+
+
+def _flat(answered: Iterable[ResultRow], columns: Iterable[str]) -> Iterator[dict[str, Any]]:
+    for row in answered:
+        values = flat(row)
+        yield {name: reached(values, name) for name in columns}
+
+
+def _raw(screen: Screen, answered: Iterable[ResultRow]) -> int:
+    n = 0
+    for n, row in enumerate(answered, 1):  # noqa: B007  # the count is the answer
+        body = row.answer.body.replace("\r", " ").replace("\n", " ") if row.answer else ""
+        screen.line(clean(body) if screen.tty else body)
+    return n
+
+
+def _csv(screen: Screen, answered: Iterable[ResultRow], columns: tuple[str, ...]) -> int:
+    """As an export writes it: no cell of it is a formula."""
+    n = 0
+    for n, line in enumerate(lines(ExportFormat.CSV, answered, columns=columns)):  # noqa: B007  # the count is the answer
+        screen.write(clean(line, lines=True) if screen.tty else line)
+    return n
+
+
+def _text(screen: Screen, answered: Iterable[ResultRow], run: RunSummary) -> int:
+    n = 0
+    for n, row in enumerate(answered, 1):
+        if n > 1:
+            screen.line()
+        message = parsed(row)
+        screen.line(_headline(screen, row, (message or {}).get("model") or row.job.model))
+        text = text_of(message)
+        if text is None:
+            screen.line(screen.style("(no text in it; --raw shows all of it)", Tone.DIM))
+        else:
+            screen.line(clean(text.strip("\n"), lines=True))
+        note = _note(row, run)
+        if note:
+            screen.line(screen.style(note, Tone.WARN))
+    return n
+
+
+def _headline(screen: Screen, row: ResultRow, model: object) -> str:
+    attempt, usage = row.attempt, row.attempt.usage if row.attempt else None
+    stop = row.answer.stop_reason if row.answer else ""
+    cut = " ✂" if FLAGS.get(stop) in {Flag.TRUNCATED, Flag.CONTEXT} and screen.utf8 else ""
+    arrow, dot, dash = ("→", " · ", "─") if screen.utf8 else ("->", ", ", "-")
+    facts = [clean(str(model)), clean(stop) + cut]
+    facts += [f"{usage.input:,} {arrow} {usage.output:,} tok"] if usage else []
+    facts += [dollars(attempt.cost)] if attempt and attempt.cost is not None else []
+    told = dot.join(facts)
+    key = shortened(clean(row.job.key), max(12, screen.width - columns_of(told) - 10))
+    rule = dash * max(2, min(screen.width, 100) - columns_of(key) - columns_of(told) - 5)
+    return f"{dash * 2} {screen.style(key, Tone.BOLD)} {rule} {told}"
+
+
+def _note(row: ResultRow, run: RunSummary) -> str:
+    """What is wrong with an answer that did come."""
+    stop = row.answer.stop_reason if row.answer else ""
+    match FLAGS.get(stop):
+        case None:
+            return ""
+        case Flag.TRUNCATED:
+            what = "cut off at max_tokens"
+        case Flag.CONTEXT:
+            what = "cut off at the end of the context window"
+        case Flag.REFUSED:
+            what = "the model refused"
+        case Flag.PAUSED:
+            what = "a server tool wants another turn"
+    return f"({what}; all such: batchrun results {clean(word(run.name))} -s stop:{stop})"
+
+
+def _nothing(call: Call, reading: Reading, run: RunSummary, select: Selection | None) -> None:
+    """Why there is nothing to see."""
+    name = clean(run.name)
+    if select is None:
+        call.screen.say(f"No answers of {name} yet.  batchrun status {clean(word(run.name))}")
+        return
+    n = matching(reading, run.id, selection=select)
+    if not n:
+        raise NothingMatched(f"no job of {name} matches `{select.text}`")
+    call.screen.say(f"{count(n, 'job')} of {name} matched, without an answer.")
+
+
+def _more(screen: Screen, reading: Reading, run: RunSummary, select: Selection | None, shown: int) -> None:
+    every = run.n(State.SUCCEEDED) if select is None else matching(reading, run.id, selection=select, answered=True)
+    name = clean(word(run.name))
+    screen.say()
+    screen.say(f"{shown:,} of {max(every, shown):,}.  All of it as a file:  batchrun export {name} -o {name}.jsonl")

@@ -1,0 +1,255 @@
+"""`batchrun show`: the whole story of one job."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+
+from batchrun.cli import options
+from batchrun.cli.call import Call
+from batchrun.cli.output import amount, at, document
+from batchrun.cli.screen import Screen, Tone, clean
+from batchrun.core.figures import count, dollars, span
+from batchrun.core.job import Millis, RunId
+from batchrun.core.states import OUT, State
+from batchrun.errors import Exit, NothingMatched
+from batchrun.queue.answers import answer_of
+from batchrun.queue.jobrows import AttemptRow, JobRow, ResultRow
+from batchrun.queue.reading import Reading
+from batchrun.queue.story import attempts, jobs_named, keys_like, request
+from batchrun.report.cures import cure_of, word
+from batchrun.report.flat import parsed, text_of
+
+FIRST, LAST = 3, 7
+"""Attempts that are shown of many."""
+
+TEXT = 2_000
+"""Characters of an answer that are shown."""
+
+
+@options.command(
+    "batchrun show doc-008120", "batchrun show r-12:doc-008120 --request", "batchrun show req_011CQ… --json"
+)
+@click.argument("job")
+@click.option("--request", "only_request", is_flag=True, help="Only the request, as it is sent.")
+@click.option("--attempts", "every", is_flag=True, help="Every attempt, however many.")
+@options.json
+def show(call: Call, job: str, only_request: bool, every: bool, json: bool) -> Exit:
+    """Show one job: where it stands, each attempt with its request id, what it cost, and its answer.
+
+    JOB is its id; r-12:ID or NAME:ID where several runs have it (else the newest is shown); or a request id.
+    """
+    screen = call.screen
+    with call.reading() as reading:
+        found, others = _find(reading, job)
+        if only_request and not json:
+            _request(screen, request(reading, found.id))
+            return Exit.OK
+        tried = attempts(reading, found.id)
+        whole = answer_of(reading, found.id)
+        if json:
+            document(screen, "job", _record(found, tried, whole, request(reading, found.id)))
+            return Exit.OK
+        _draw(screen, found, tried, whole, every=every, now=call.now)
+    if others:
+        named = ", ".join(f"r-{one.run}:{clean(one.key)}" for one in others[:3])
+        screen.say(f"{count(len(others), 'other run')} with this id: {named}")
+    return Exit.OK
+
+
+def _find(reading: Reading, ref: str) -> tuple[JobRow, list[JobRow]]:
+    """The job that *ref* names, and those of other runs that it might also mean. Raises NothingMatched."""
+    found = jobs_named(reading, ref)
+    if found:
+        return found[0], found[1:]
+    place, colon, key = ref.partition(":")
+    if colon and key:
+        run = reading.run(place)
+        found = jobs_named(reading, key, run.id)
+        if found:
+            return found[0], []
+        raise _unknown(reading, key, run.id, f" in {run.name}")
+    newest = reading.overview().runs
+    raise _unknown(reading, ref, newest[0].id if newest else None, "")
+
+
+def _unknown(reading: Reading, key: str, run: RunId | None, where: str) -> NothingMatched:
+    near = keys_like(reading, key, run) if run is not None else []
+    meant = f"; did you mean {' or '.join(f'`{one}`' for one in near)}?" if near else ""
+    return NothingMatched(f"no job `{key}`{where}{meant}", hint="`batchrun results` and `batchrun errors` list ids")
+
+
+def _request(screen: Screen, body: str) -> None:
+    import json
+
+    text = json.dumps(json.loads(body), ensure_ascii=not screen.utf8, indent=2) if screen.tty else body
+    screen.line(clean(text, lines=True) if screen.tty else text)
+
+
+def _draw(
+    screen: Screen, job: JobRow, tried: Sequence[AttemptRow], whole: ResultRow | None, *, every: bool, now: Millis
+) -> None:
+    name = screen.style(clean(job.key), Tone.BOLD)
+    screen.line(f"{name}   {clean(job.run_name)}   {_standing(job, tried, now)}   {clean(job.place)}")
+    shown = list(tried) if every or len(tried) <= FIRST + LAST + 1 else [*tried[:FIRST], *tried[-LAST:]]
+    before, said = 0, ""
+    for attempt in shown:
+        if attempt.n > before + 1:
+            screen.line(f"   {_dots(screen)} {attempt.n - before - 1:,} more; --attempts shows them")
+        before = attempt.n
+        screen.line(f"  {_attempt(screen, attempt)}")
+        if attempt.message and attempt.outcome != "ok" and attempt.message != said:
+            screen.line(f"      {clean(attempt.message)}")
+        said = attempt.message
+    _answer(screen, job, whole)
+    if job.state in {State.FAILED, State.HELD} and tried:
+        cure = cure_of(job.error or "", tried[-1].status, held=job.state is State.HELD)
+        written = cure.written(run=job.run_name, file=job.file or "FILE", error=job.error or "")
+        screen.line()
+        if cure.means:
+            screen.line(f"  {cure.means}")
+        screen.line(f"  cure: {screen.style(clean(written), Tone.HINT)}")
+    ref = clean(word(f"r-{job.run}:{job.key}"))
+    screen.say()
+    screen.say(f"What was sent: batchrun show {ref} --request   All of it: batchrun show {ref} --json")
+
+
+def _standing(job: JobRow, tried: Sequence[AttemptRow], now: Millis) -> str:
+    n = len(tried)
+    match job.state:
+        case State.SUCCEEDED:
+            won = next((one.n for one in reversed(tried) if one.outcome == "ok"), n)
+            return f"succeeded on attempt {won}" if n > 1 else "succeeded"
+        case State.FAILED:
+            return f"failed after {count(n, 'attempt')}"
+        case State.WAITING if job.due is not None:
+            wait = f"in {span((job.due - now) / 1000)}" if job.due > now else "with the next run"
+            return f"waiting; tried again {wait}"
+        case state if state in OUT:
+            return f"sent, attempt {job.attempts}"
+        case _:
+            return job.state.value
+
+
+def _attempt(screen: Screen, one: AttemptRow) -> str:
+    arrow = "→" if screen.utf8 else "->"
+    head = f"{one.n:>2}  {_clock(one.sent or one.claimed)}  {one.via:<8}"
+    match one.outcome:
+        case None:
+            parts = ["out"]
+        case "ok":
+            parts = [str(one.status or "")]
+            parts += [f"{one.usage.input:,} {arrow} {one.usage.output:,} tok"] if one.usage else []
+        case "released":
+            parts = ["given back; it never left"]
+        case "unknown":
+            parts = ["its worker died; possibly billed"]
+        case _:
+            parts = [" ".join(str(part) for part in (one.status, one.error_code or one.error_type) if part is not None)]
+            parts += ["possibly billed"] if one.billed == "maybe" else []
+    parts += [f"{one.seconds:.1f} s"] if one.seconds is not None and one.outcome in {"ok", "error"} else []
+    parts += [dollars(one.cost)] if one.cost is not None else []
+    parts += [part for part in (one.batch, one.request_id, *one.other_ids) if part]
+    return f"{head}  {'   '.join(clean(part) for part in parts if part)}".rstrip()
+
+
+def _dots(screen: Screen) -> str:
+    return "…" if screen.utf8 else "..."
+
+
+def _clock(millis: Millis) -> str:
+    return f"{datetime.fromtimestamp(millis / 1000, UTC).astimezone():%Y-%m-%d %H:%M:%S}"
+
+
+def _answer(screen: Screen, job: JobRow, whole: ResultRow | None) -> None:
+    if whole is None or whole.answer is None:
+        return
+    message = parsed(whole)
+    model = (message or {}).get("model") or job.model
+    cost = whole.attempt.cost if whole.attempt else None
+    dot = " · " if screen.utf8 else ", "
+    screen.line(f"  stop_reason {dot.join([clean(whole.answer.stop_reason), clean(str(model)), dollars(cost)])}")
+    text = text_of(message)
+    if text:
+        screen.line()
+        screen.line(clean(text[:TEXT].strip("\n"), lines=True))
+        if len(text) > TEXT:
+            run = clean(word(job.run_name))
+            screen.line(
+                f"{_dots(screen)} {len(text) - TEXT:,} more characters: batchrun results {run} -s {_by_id(job.key)}"
+            )
+
+
+def _by_id(key: str) -> str:
+    """A selection of this job alone, as a word for the shell."""
+    value = key if re.fullmatch(r"[\w.:/@+=-]+", key) else '"' + re.sub(r'(["\\*?])', r"\\\1", key) + '"'
+    return clean(word(f"id:{value}"))
+
+
+def _record(job: JobRow, tried: Sequence[AttemptRow], whole: ResultRow | None, body: str) -> dict[str, Any]:
+    import json
+
+    metadata = whole.metadata if whole else None
+    return {
+        "id": job.key,
+        "run": {"id": f"r-{job.run}", "name": job.run_name},
+        "state": "sent" if job.state in OUT else job.state.value,
+        "file": job.file,
+        "line": job.line,
+        "model": job.model,
+        "tries": job.tries,
+        "due": at(job.due),
+        "error": job.error,
+        "finished": at(job.finished),
+        "attempts": [_attempt_record(one) for one in tried],
+        "result": _result_record(whole),
+        "request": json.loads(body),
+        "metadata": json.loads(metadata) if metadata is not None else None,
+    }
+
+
+def _result_record(whole: ResultRow | None) -> dict[str, Any] | None:
+    if whole is None or whole.answer is None:
+        return None
+    return {
+        "attempt": whole.attempt.n if whole.attempt else None,
+        "stop_reason": whole.answer.stop_reason,
+        "received": at(whole.answer.received),
+        "message": parsed(whole),
+    }
+
+
+def _attempt_record(one: AttemptRow) -> dict[str, Any]:
+    usage = one.usage
+    return {
+        "n": one.n,
+        "via": one.via,
+        "batch": one.batch,
+        "claimed": at(one.claimed),
+        "sent": at(one.sent),
+        "ended": at(one.ended),
+        "outcome": one.outcome,
+        "status": one.status,
+        "error_type": one.error_type,
+        "error_code": one.error_code,
+        "message": one.message or None,
+        "request_id": one.request_id,
+        "other_ids": list(one.other_ids),
+        "latency_s": one.seconds,
+        "usage": {
+            "input_tokens": usage.input,
+            "output_tokens": usage.output,
+            "thinking_tokens": usage.thinking,
+            "cache_read_tokens": usage.cache_read,
+            "cache_write_5m_tokens": usage.cache_write_5m,
+            "cache_write_1h_tokens": usage.cache_write_1h,
+        }
+        if usage
+        else None,
+        "cost": amount(one.cost),
+        "billed": one.billed,
+    }
