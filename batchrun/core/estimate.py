@@ -14,6 +14,11 @@ LONG = 1_500
 guess; answers that were seen replace it."""
 
 
+def guessed_output(max_tokens: float) -> float:
+    """Tokens to expect of an answer where none was seen: near *max_tokens* where that is small, never above `LONG`."""
+    return LONG * max_tokens / (LONG + max_tokens)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Share:
     """The jobs of one model, as sums."""
@@ -25,11 +30,9 @@ class Share:
     unbounded: int  #: jobs whose cost has none
 
     def likely_output(self, mean: float | None) -> int:
-        """Tokens of output to expect where answers had *mean* tokens. None where none was seen: near `max_tokens` where
-        that is small, never above `LONG`.
-        """
+        """Tokens of output to expect where answers had *mean* tokens (None: none was seen)."""
         room = self.max_tokens / self.jobs if self.jobs else 0.0
-        each = LONG * room / (LONG + room) if mean is None else min(mean, room)
+        each = guessed_output(room) if mean is None else min(mean, room)
         return round(each * self.jobs)
 
 

@@ -57,7 +57,7 @@ def of_surroundings(reply: Reply, spent: Nanos) -> Ended:
 
 
 def of_first_call(outcome: Outcome) -> Ended:
-    """Who we are could not be found out: nothing was claimed."""
+    """Who we are could not be found out: nothing was claimed, and nothing was spent."""
     nothing = Nanos(0)
     match outcome:
         case AccountStopped(stop=stop, reply=reply):

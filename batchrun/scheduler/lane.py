@@ -7,6 +7,7 @@ from math import ceil
 
 from batchrun.core.claim import Claim
 from batchrun.core.concurrency import Signal, Window, step
+from batchrun.core.estimate import guessed_output
 from batchrun.core.limits import Dimension, Limits
 from batchrun.core.outcome import Limited, Told, Usage
 from batchrun.core.ports import Clock
@@ -72,7 +73,7 @@ class Lane:
 
     def _output(self, claim: Claim) -> float:
         """What it will likely produce: the mean of what came so far. `max_tokens` is not counted by the API."""
-        guess = claim.max_tokens / 4.0 if self._mean_output is None else self._mean_output
+        guess = guessed_output(claim.max_tokens) if self._mean_output is None else self._mean_output
         return min(guess, float(claim.max_tokens))
 
     async def enter(self, claim: Claim) -> tuple[float, float]:
@@ -81,10 +82,10 @@ class Lane:
         It counts as pending until then, and as in flight afterwards, until `leave`.
         """
         try:
-            while (rest := self.blocked_for()) > 0.0:
-                await self._clock.sleep(rest)
             charged = (self._input(claim), self._output(claim))
             await self._gate.enter(input_tokens=charged[0], output_tokens=charged[1])
+            while (rest := self.blocked_for()) > 0.0:
+                await self._clock.sleep(rest)
         finally:
             self.pending -= 1
         self.in_flight += 1

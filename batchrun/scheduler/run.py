@@ -22,6 +22,7 @@ from batchrun.core.events import (
     Trouble,
 )
 from batchrun.core.job import RunId, WorkerId
+from batchrun.core.outcome import AccountStopped, Outcome
 from batchrun.core.ports import Clock, Dice, Sink, Store, Transport
 from batchrun.errors import Exit
 from batchrun.scheduler.circuit import Circuit
@@ -83,6 +84,7 @@ class Pass:
         Raises StoreError if the database gives up; what the API says never raises.
         """
         worker = await self._store.register(self._terms.card)
+        watch = asyncio.create_task(self._watch_shutdown())
         try:
             now = self._clock.wall()
             released = await self._store.recover(worker, now)
@@ -94,6 +96,7 @@ class Pass:
             await self._flush()
             return ended
         finally:
+            watch.cancel()
             await self._store.leave(worker)
 
     async def _identified(self, worker: WorkerId) -> Ended:
@@ -103,10 +106,11 @@ class Pass:
             await self._settle()
             if not await self._store.work(self._clock.wall()):
                 return Ended(exit=Exit.OK, spent=self._purse.spent)
-            told = await self._transport.whoami()
+            told = await self._first_call()
             if not isinstance(told, Account):
                 return of_first_call(told)
             known = await self._remember(told)
+            self._circuit.close(self._clock.steady())
         self._account = known
         self._lanes = Lanes(self._terms, self._clock, await self._store.limits(known.id))
         self._standing = Standing(self._store, known.id, self._terms.fingerprint)
@@ -117,16 +121,25 @@ class Pass:
         self._feed.sure = known.account.told
         runs = await self._look()
         self._emit(PassStarted(at=self._clock.wall(), runs=tuple((run.id, run.name) for run in runs)))
-        watch = asyncio.create_task(self._watch_shutdown())
         try:
             await self._work(worker)
         finally:
-            watch.cancel()
             await self._drain()
         if self._broken is not None:
             raise self._broken
         await self._look()
         return self._ended()
+
+    async def _first_call(self) -> Outcome | Account:
+        """Ask who we are, as patiently as the circuit does: a night does not end because it began with a hiccup."""
+        while True:
+            told = await self._transport.whoami()
+            if isinstance(told, Account | AccountStopped) or self._shutdown.stage is not Stage.WORKING:
+                return told
+            self._circuit.fail(told.reply, self._clock.steady())
+            if self._circuit.exhausted:
+                return told
+            await self._pause(self._circuit.rest(self._clock.steady()))
 
     async def _remember(self, told: Account) -> KnownAccount:
         account = told if told.told else replace(self._terms.stand_in, origin=told.origin)

@@ -468,3 +468,44 @@ def test_a_pass_with_nothing_to_do_makes_no_call(tmp_path: Path) -> None:
         assert not world.simulator.ledger.entries
 
     in_world(tmp_path, story)
+
+
+def test_a_night_that_begins_with_a_hiccup_goes_on(tmp_path: Path) -> None:
+    outage = Outage(effect=Effect(Kind.OVERLOADED), start=0.0, end=20.0)
+
+    async def story(world: World) -> None:
+        world.add(["one"])
+        ended = await world.live()
+        assert ended is not None
+        assert ended.exit is Exit.OK
+        assert world.states() == {"succeeded": 1}
+
+    in_world(tmp_path, story, Plan(pace=QUICK, outages=(outage,)))
+
+
+def test_an_api_that_is_down_from_the_start_ends_the_pass_before_any_job_is_claimed(tmp_path: Path) -> None:
+    outage = Outage(effect=Effect(Kind.REFUSE), start=0.0, end=1e9)
+
+    async def story(world: World) -> None:
+        world.add(["one"])
+        ended = await world.live()
+        assert ended is not None
+        assert ended.exit is Exit.UNREACHABLE
+        assert not world.rows(t.attempts)
+        assert len(world.simulator.ledger.entries) == 8
+
+    in_world(tmp_path, story, Plan(pace=QUICK, outages=(outage,)))
+
+
+def test_nothing_leaves_while_the_lane_rests(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        world.add([*(f"first {n}" for n in range(60)), "[[simulate: 429 30 x1]]", *(f"then {n}" for n in range(60))])
+        await world.live()
+        entries = world.simulator.ledger.entries
+        (refused,) = [entry for entry in entries if entry.status == 429]
+        assert refused.ended is not None
+        during = [entry for entry in entries if refused.ended < entry.at < refused.ended + 30_000]
+        assert not during
+        assert world.states() == {"succeeded": 121}
+
+    in_world(tmp_path, story)
