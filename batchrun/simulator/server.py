@@ -12,14 +12,13 @@ import json
 import random
 import socket
 import struct
-import time
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from aiohttp import web
 
-from batchrun.core.job import Millis
+from batchrun.clock import SystemClock
 from batchrun.core.ports import Clock
 from batchrun.errors import UsageError
 from batchrun.simulator import planfile
@@ -29,19 +28,6 @@ from batchrun.simulator.plan import Plan
 from batchrun.simulator.wire import Broken, How, Request, Response
 
 PRIVATE = "/_simulator/"
-
-
-class SystemClock:
-    """The machine's own time."""
-
-    def wall(self) -> Millis:
-        return Millis(time.time_ns() // 1_000_000)
-
-    def steady(self) -> float:
-        return time.monotonic()
-
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

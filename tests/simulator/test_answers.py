@@ -56,7 +56,10 @@ def test_max_tokens_cuts_and_says_so() -> None:
     answer = compose(asks("hi") | {"max_tokens": 10})
     assert (answer.stop_reason, answer.output) == ("max_tokens", 10)
     assert answers.digest(asks("hi")) in text_of(answer)
-    assert compose(asks("hi") | {"max_tokens": 100_000}).stop_reason == "end_turn"
+    whole = compose(asks("hi") | {"max_tokens": 100_000})
+    assert whole.stop_reason == "end_turn"
+    assert compose(asks("hi") | {"max_tokens": whole.output}).stop_reason == "end_turn"
+    assert compose(asks("hi") | {"max_tokens": whole.output - 1}).stop_reason == "max_tokens"
 
 
 def test_thinking_counts_towards_the_output_and_can_eat_it_all() -> None:

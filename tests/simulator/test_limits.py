@@ -91,6 +91,7 @@ def test_a_wait_is_exactly_as_long_as_needed(steps: list[tuple[int, int]], limit
 
 
 @given(steps=STEPS)
+@example(steps=[(0, 1), (240, 1)])
 def test_the_ledger_finds_the_busiest_minute(steps: list[tuple[int, int]]) -> None:
     ledger = Ledger()
     now = 0
@@ -285,3 +286,16 @@ def test_a_new_simulator_over_the_old_ledger_gives_no_new_minute() -> None:
         return [*statuses, (await reply(second, post(asks("later"))))[0]]
 
     assert run(main) == [200] * 5 + [429, 200]
+
+
+@given(sizes=st.lists(st.integers(1, 5000), min_size=1, max_size=200))
+def test_a_client_that_pays_for_large_requests_afterwards_is_never_refused(sizes: list[int]) -> None:
+    limit = 60_000
+    burst, rate = gate(limit)
+    client, server = Bucket(burst, rate, 0.0), Bucket(limit / 60, limit / 60, 0.0)
+    now = 0.0
+    for size in sizes:
+        now += client.wait(size, now)
+        client.take(size, now)
+        assert server.wait(size, now) == 0
+        server.take(size, now)

@@ -14,12 +14,13 @@ import anthropic
 import httpx2
 import pytest
 
+from batchrun.clock import SystemClock
 from batchrun.errors import UsageError
 from batchrun.simulator import answers
 from batchrun.simulator.api import LARGEST_BODY, Simulator
 from batchrun.simulator.ledger import Entry, Ledger
 from batchrun.simulator.plan import Pace, Plan
-from batchrun.simulator.server import Served, SystemClock, run, serve
+from batchrun.simulator.server import Served, run, serve
 from tests.simulator.world import HEADERS, asks, instant
 
 

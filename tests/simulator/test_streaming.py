@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 from typing import Any
 
@@ -10,9 +11,10 @@ import anthropic
 import httpx2
 import pytest
 
+from batchrun.clock import SystemClock
 from batchrun.simulator.api import Simulator
 from batchrun.simulator.plan import Pace
-from batchrun.simulator.server import SystemClock, serve
+from batchrun.simulator.server import serve
 from tests.simulator.world import asks, instant, post, reply, sdk, text_of
 from tests.virtual import VirtualClock, run
 
@@ -94,14 +96,17 @@ def test_pieces_come_over_the_time_that_the_answer_takes() -> None:
 
 
 def test_the_wire_is_server_sent_events_in_the_documented_order() -> None:
-    async def main(clock: VirtualClock, dice: random.Random) -> tuple[str, list[str]]:
+    async def main(clock: VirtualClock, dice: random.Random) -> tuple[str, str]:
         simulator = Simulator(instant(), clock, dice)
         response = await simulator.handle(post(asks("hi", stream=True)))
-        text = (await text_of(response)).decode()
-        names = [line.removeprefix("event: ") for line in text.splitlines() if line.startswith("event: ")]
-        return response.headers["content-type"], [name for name in names if name != "content_block_delta"]
+        return response.headers["content-type"], (await text_of(response)).decode()
 
-    content_type, names = run(main)
+    content_type, text = run(main)
+    names = [line.removeprefix("event: ") for line in text.splitlines() if line.startswith("event: ")]
+    names = [name for name in names if name != "content_block_delta"]
+    data = [json.loads(line.removeprefix("data: ")) for line in text.splitlines() if line.startswith("data: ")]
+    assert data[0]["message"]["usage"]["output_tokens"] == 1
+    assert data[-2]["usage"]["output_tokens"] > 1
     assert content_type.startswith("text/event-stream")
     assert names == [
         "message_start",
