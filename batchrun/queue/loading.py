@@ -13,6 +13,7 @@ stored again; what changed is paired with the job that it would replace (`queue.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -33,7 +34,7 @@ from batchrun.queue.locks import Locks
 from batchrun.queue.merging import Merge
 from batchrun.queue.mistakes import Mistakes, twice, unbounded
 from batchrun.queue.statement import Statement, columns_of, param
-from batchrun.queue.submit import Added, Changed, RunTerms, Weight
+from batchrun.queue.submit import Added, Changed, RunTerms, Totals
 from batchrun.queue.tables import jobs, meta, requests, runs, shared
 from batchrun.queue.transaction import Transaction
 from batchrun.queue.writing import perform_on
@@ -121,7 +122,7 @@ class Loading:
         self._connection = engine.connect()
         self._perform = partial(perform_on, self._connection)
         self._mistakes = Mistakes()
-        self._weights: dict[str, Weight] = {}
+        self._totals: dict[str, Totals] = {}
         self._shared: dict[str, int] = {}
         self._orders: dict[tuple[str, ...], str] = {}
         self._seq = 0
@@ -228,8 +229,8 @@ class Loading:
             ],
         )
         family.note_pairs(tx, [(first + at, known.job) for at, known in enumerate(replaced) if known is not None])
-        for job in done.loaded:
-            tx.moved(self._run, job.model, None, State.QUEUED)
+        for model, n in Counter(job.model for job in done.loaded).items():
+            tx.moved(self._run, model, None, State.QUEUED, n)
         return done
 
     def _compare(self, tx: Transaction, chunk: Sequence[Job], done: _Chunk) -> tuple[list[Job], list[Known | None]]:
@@ -296,10 +297,10 @@ class Loading:
             self._shared.clear()
         self._shared.update(done.shared)
         for job in done.loaded:
-            weight = self._weights.get(job.model)
-            if weight is None:
-                weight = self._weights[job.model] = Weight()
-            weight.add(job)
+            total = self._totals.get(job.model)
+            if total is None:
+                total = self._totals[job.model] = Totals()
+            total.add(job)
 
     def draft(self) -> Added:
         """What `accept` would add now; or the problems that keep everything out."""
@@ -339,7 +340,7 @@ class Loading:
             known=frozenset(self._known),
             loaded=self._seq,
             unchanged=self._unchanged,
-            weights=self._weights,
+            totals=self._totals,
             mistakes=self._mistakes,
         )
 

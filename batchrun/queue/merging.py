@@ -18,7 +18,7 @@ from batchrun.queue.cancelling import reopen
 from batchrun.queue.family import Family, note_pairs, pairs, seen
 from batchrun.queue.mistakes import Mistakes
 from batchrun.queue.statement import Statement, param
-from batchrun.queue.submit import Added, Changed, RunTerms, Weight
+from batchrun.queue.submit import Added, Changed, RunTerms, Totals
 from batchrun.queue.tables import jobs, run_counts, runs
 from batchrun.queue.transaction import Transaction
 
@@ -42,7 +42,7 @@ class Merge:
     known: frozenset[RunId]  #: members that know any of its keys
     loaded: int  #: jobs that are new or changed
     unchanged: int
-    weights: Mapping[str, Weight]
+    totals: Mapping[str, Totals]
     mistakes: Mistakes
 
     def draft(self, tx: Transaction) -> Added:
@@ -63,7 +63,7 @@ class Merge:
             kept=kept,
             problems=problems,
             problems_more=more,
-            weights=replacing.weights(tx, self.run, self._free) if stuck else self.weights,
+            totals=replacing.totals(tx, self.run, self._free) if stuck else self.totals,
         )
 
     @property
@@ -137,7 +137,7 @@ class Merge:
             loaded=self.loaded - same,
             unchanged=self.unchanged + same,
         )
-        return replace(merge, weights=replacing.weights(tx, self.run, set(State)))
+        return replace(merge, totals=replacing.totals(tx, self.run, set(State)))
 
     def _page(self, tx: Transaction, after: int) -> Sequence[sa.Row[*tuple[Any, ...]]]:
         select = (

@@ -13,7 +13,7 @@ from batchrun.core.problem import Problem
 from batchrun.core.states import State
 from batchrun.queue.family import pairs
 from batchrun.queue.mistakes import SHOWN, changed
-from batchrun.queue.submit import Weight
+from batchrun.queue.submit import Totals
 from batchrun.queue.tables import jobs, requests, results, runs
 from batchrun.queue.transaction import Transaction
 
@@ -59,7 +59,7 @@ def stuck(tx: Transaction, free: Collection[State], sources: Sequence[str]) -> l
     ]
 
 
-def weights(tx: Transaction, run: RunId, free: Collection[State]) -> Mapping[str, Weight]:
+def totals(tx: Transaction, run: RunId, free: Collection[State]) -> Mapping[str, Totals]:
     """What the jobs loaded as *run* weigh, without those whose existing job is in none of the states *free*."""
     select = (
         sa.select(
@@ -74,7 +74,7 @@ def weights(tx: Transaction, run: RunId, free: Collection[State]) -> Mapping[str
         .group_by(jobs.c.model)
     )
     return {
-        model: Weight(jobs=n, est_input=inputs, max_tokens=most, worst=worst, unbounded=unbounded)
+        model: Totals(jobs=n, est_input=inputs, max_tokens=most, worst=worst, unbounded=unbounded)
         for model, n, inputs, most, worst, unbounded in tx.connection.execute(select)
     }
 

@@ -49,7 +49,7 @@ class RunTerms:
 
 
 @dataclass(slots=True, kw_only=True)
-class Weight:
+class Totals:
     """What jobs of one model weigh together."""
 
     jobs: int = 0
@@ -72,7 +72,7 @@ class Weight:
 class Added:
     """What a submit adds, or added. While there are `problems` it adds nothing.
 
-    `weights` are of what is added: new and replaced jobs. At most `mistakes.SHOWN` problems are listed; `problems_more`
+    `totals` are of what is added: new and replaced jobs. At most `mistakes.SHOWN` problems are listed; `problems_more`
     counts the others.
     """
 
@@ -85,7 +85,7 @@ class Added:
     kept: int = 0
     problems: tuple[Problem, ...] = ()
     problems_more: int = 0
-    weights: Mapping[str, Weight] = field(default_factory=dict)
+    totals: Mapping[str, Totals] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

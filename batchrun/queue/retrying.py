@@ -1,0 +1,155 @@
+"""Putting jobs back: failed, cancelled and held ones are queued again, with another try for each of their tries."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import sqlalchemy as sa
+
+from batchrun.core.job import Millis, Nanos, RunId
+from batchrun.core.select import Field
+from batchrun.core.states import ARROWS, State, sources_of
+from batchrun.queue.bodies import pieces_of, whole
+from batchrun.queue.cancelling import reopen
+from batchrun.queue.statement import Row, Statement, lit, param
+from batchrun.queue.tables import jobs, requests, results, shared
+from batchrun.queue.transaction import Transaction
+from batchrun.queue.writing import Perform
+
+PAGE = 1_000
+
+SOURCES = sources_of("retry")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """What a request weighs, once something in it was set anew."""
+
+    model: str
+    size: int
+    est_input: int
+    max_tokens: int
+    worst: Nanos | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """Members of the request to set: JSON texts by name. `measure` weighs the request that results."""
+
+    members: Mapping[str, str]
+    measure: Callable[[str], Measured]
+
+
+@dataclass(slots=True, kw_only=True)
+class Retried:
+    """What became of the chosen jobs."""
+
+    queued: int = 0
+    left: Counter[State] = field(default_factory=Counter)  #: not put back, because they were in these states
+
+
+_PAGE = Statement(
+    sa.select(jobs.c.id, jobs.c.seq, jobs.c.key, jobs.c.model, jobs.c.state, jobs.c.error, results.c.stop_reason)
+    .join(results, sa.and_(results.c.job == jobs.c.id, results.c.winning == lit(1)), isouter=True)
+    .where(jobs.c.run == param("of"), jobs.c.seq > param("after"))
+    .order_by(jobs.c.seq)
+    .limit(lit(PAGE))
+)
+_BACK = {
+    source: Statement(
+        jobs.update()
+        .where(jobs.c.id == param("it"), jobs.c.state == lit(source))
+        .values(
+            state=lit(ARROWS["retry"].target),
+            tries=lit(0),
+            error=sa.null(),
+            finished=sa.null(),
+            cancel_requested=sa.null(),
+        )
+    )
+    for source in SOURCES
+}
+_PARTS = Statement(
+    sa.select(requests.c.own, shared.c.body, requests.c.order, requests.c.overrides)
+    .join(shared, shared.c.id == requests.c.shared, isouter=True)
+    .where(requests.c.job == param("it"))
+)
+_OVERRIDE = Statement(requests.update().where(requests.c.job == param("it")).values(overrides=param("text")))
+_WEIGH = Statement(
+    jobs.update()
+    .where(jobs.c.id == param("it"))
+    .values(
+        model=param("its_model"),
+        size=param("its_size"),
+        est_input=param("its_input"),
+        max_tokens=param("its_most"),
+        worst=param("its_worst"),
+    )
+)
+
+Chosen = Callable[[Mapping[Field, str | None]], bool]
+
+
+def retry(
+    perform: Perform, run: RunId, now: Millis, chosen: Chosen, *, change: Change | None = None, dry: bool = False
+) -> Retried:
+    """Put back those jobs of *run* that are *chosen* (`Selection.holds` is such a choice); *dry* only counts them.
+
+    What is out, waits or succeeded is not touched, and counted by its state.
+    """
+    done = Retried()
+    after = -1
+    while page := perform(partial(_page, run, after)):
+        after = page[-1][1]
+        picked = [row for row in page if chosen(_facts(row))]
+        back = [row for row in picked if row[4] in SOURCES]
+        done.left.update(State(row[4]) for row in picked if row[4] not in SOURCES)
+        done.queued += len(back) if dry else perform(partial(_put_back, run, back, change, now))
+    return done
+
+
+def _page(run: RunId, after: int, tx: Transaction) -> list[Row]:
+    return tx.rows(_PAGE, of=run, after=after)
+
+
+def _facts(row: Row) -> Mapping[Field, str | None]:
+    _id, _seq, key, model, state, error, stop = row
+    return {Field.ID: key, Field.MODEL: model, Field.STATE: state, Field.ERROR: error, Field.STOP: stop}
+
+
+def _put_back(run: RunId, rows: Sequence[Row], change: Change | None, now: Millis, tx: Transaction) -> int:
+    n = 0
+    for job, _seq, _key, model, state, *_rest in rows:
+        if not tx.run(_BACK[State(state)], it=job):
+            continue  # somebody else was quicker
+        n += 1
+        tx.moved(run, model, State(state), None)
+        tx.moved(run, model if change is None else _set(tx, job, change), None, State.QUEUED)
+    if n:
+        reopen(tx, run, now)
+    return n
+
+
+def _set(tx: Transaction, job: int, change: Change) -> str:
+    """Change the request of *job*; returns its model."""
+    row = tx.row(_PARTS, it=job)
+    assert row is not None, f"job {job} has no request"
+    own, body, order, overrides = row
+    members = {**(pieces_of(overrides) if overrides else {}), **change.members}
+    text = "{" + ",".join(f"{json.dumps(name)}:{value}" for name, value in members.items()) + "}"
+    measured = change.measure(whole(own, pieces_of(body) if body else None, order, text))
+    tx.run(_OVERRIDE, it=job, text=text)
+    weight: dict[str, Any] = {
+        "its_model": measured.model,
+        "its_size": measured.size,
+        "its_input": measured.est_input,
+        "its_most": measured.max_tokens,
+        "its_worst": measured.worst,
+    }
+    tx.run(_WEIGH, it=job, **weight)
+    return measured.model
