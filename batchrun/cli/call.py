@@ -54,6 +54,7 @@ class Call:
     """Made before the flags are read, and complete when a command starts."""
 
     flags: Flags = field(default_factory=Flags)
+    _warned: set[str] = field(default_factory=set)
 
     @cached_property
     def screen(self) -> Screen:
@@ -81,7 +82,9 @@ class Call:
         )
         self.screen.paint(settings.color)
         for warning in settings.warnings:
-            self.screen.warn(warning)
+            if warning not in self._warned:
+                self._warned.add(warning)
+                self.screen.warn(warning)
         return settings
 
     @property

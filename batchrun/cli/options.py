@@ -162,6 +162,18 @@ def formats(*allowed: Format) -> Decorator:
     return decorate
 
 
+def setting(name: str, help: str = "") -> Decorator:  # noqa: A002  # click's word
+    """A setting as a flag of one command; its value is read with the settings. The command gets it as it was typed."""
+    from batchrun.settings import OPTIONS
+
+    option = OPTIONS[name]
+
+    def decorate(function: Function) -> Function:
+        return click.option(option.flag, name, metavar=option.metavar, help=help or option.help)(function)
+
+    return decorate
+
+
 def json(function: Function) -> Function:
     """`--json` alone, for commands that have one form for people and one for programs; gives `json: bool`."""
     return click.option("--json", is_flag=True, help="Write JSON on stdout.")(function)

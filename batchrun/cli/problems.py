@@ -2,50 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 from batchrun.cli.output import columns_of
 from batchrun.cli.screen import Screen, Tone, clean
 from batchrun.core.figures import count
 from batchrun.core.problem import Problem, Severity
 
+if TYPE_CHECKING:
+    from batchrun.jobfile.problems import Group, Problems
+
 SHOWN = 3
-"""How many alike problems of one file are shown before the rest is folded."""
+"""Of more than four alike problems, how many are shown before the rest is folded into a line."""
 
 Style = Callable[..., str]
 
 
-def lines(problems: Sequence[Problem], style: Style, *, everything: bool = False) -> Iterator[str]:
-    """The lines that tell of *problems*, errors and warnings in the order of the file, groups together."""
-    for group in _groups(problems):
-        shown = group if everything or len(group) <= SHOWN + 1 else group[:SHOWN]
-        for problem in shown:
+def lines(problems: Problems, style: Style) -> Iterator[str]:
+    """The lines that tell of *problems*, an empty one after each."""
+    for group in problems.groups:
+        for problem in _shown(group):
             yield from _told(problem, style)
             yield ""
-        if len(shown) < len(group):
-            yield f"… {_folded(group[len(shown) :])}; --all shows each"
+        if _more(group):
+            yield f"… {_folded(group)}; --all shows each"
             yield ""
 
 
-def show(problems: Sequence[Problem], screen: Screen, *, everything: bool = False, to_stdout: bool = False) -> None:
-    """Write *problems* to stderr, or to stdout where they are what was asked for."""
+def _shown(group: Group) -> Sequence[Problem]:
+    """All that were kept, or the first of them: a fold hides more than one problem."""
+    return group.kept if group.count == len(group.kept) else group.kept[:SHOWN]
+
+
+def _more(group: Group) -> int:
+    return group.count - len(_shown(group))
+
+
+def show(problems: Problems, screen: Screen, *, to_stdout: bool = False) -> None:
+    """Write *problems* to stderr, even when quiet; or to stdout, where they are what was asked for."""
     style, write = (screen.style, screen.line) if to_stdout else (screen.talk_style, screen.must_say)
-    for line in lines(problems, style, everything=everything):
+    for line in lines(problems, style):
         write(line)
 
 
-def summary(problems: Sequence[Problem]) -> str:
+def summary(problems: Problems) -> str:
     """How many there are: "2 errors and 1 warning in 2 files"; "no problems"."""
-    if not problems:
-        return "no problems"
-    errors = sum(problem.severity is Severity.ERROR for problem in problems)
-    parts = [count(errors, "error")] if errors else []
-    if len(problems) > errors:
-        parts.append(count(len(problems) - errors, "warning"))
-    files = {problem.where.file for problem in problems if problem.where is not None}
-    where = f" in {len(files):,} files" if len(files) > 1 else ""
-    return " and ".join(parts) + where
+    parts = [count(problems.errors, "error")] if problems.errors else []
+    parts += [count(problems.warnings, "warning")] if problems.warnings else []
+    where = f" in {problems.files:,} files" if problems.files > 1 else ""
+    return " and ".join(parts) + where if parts else "no problems"
 
 
 def record(problem: Problem) -> dict[str, Any]:
@@ -62,11 +68,32 @@ def record(problem: Problem) -> dict[str, Any]:
     }
 
 
-def _groups(problems: Iterable[Problem]) -> list[list[Problem]]:
-    groups: dict[tuple[str, str], list[Problem]] = {}
-    for problem in problems:
-        groups.setdefault((problem.code, problem.where.file if problem.where else ""), []).append(problem)
-    return list(groups.values())
+def records(problems: Problems) -> dict[str, Any]:
+    """All of them in JSON: counts, and those that were kept of each kind."""
+    return {
+        "errors": problems.errors,
+        "warnings": problems.warnings,
+        "problems": [record(problem) for group in problems.groups for problem in _shown(group)],
+        "more": [_rest(group) for group in problems.groups if _more(group)],
+    }
+
+
+def _rest(group: Group) -> dict[str, Any]:
+    first, last = _lines(group)
+    return {
+        "code": group.code,
+        "severity": group.severity.value,
+        "file": group.file or None,
+        "count": _more(group),
+        "first_line": first,
+        "last_line": last,
+    }
+
+
+def _lines(group: Group) -> tuple[int | None, int | None]:
+    """Of those that are folded."""
+    where = group.kept[SHOWN].where
+    return (where.line if where else None), group.last
 
 
 def _told(problem: Problem, style: Style) -> Iterator[str]:
@@ -80,12 +107,10 @@ def _told(problem: Problem, style: Style) -> Iterator[str]:
         yield f"{style('hint:', Tone.HINT)} {clean(problem.hint)}"
 
 
-def _folded(rest: Sequence[Problem]) -> str:
-    first = rest[0]
-    if first.where is None:
-        return f"and {len(rest):,} more {first.code}"
-    numbers = [problem.where.line for problem in rest if problem.where]
-    return f"and {len(rest):,} more {first.code} in {clean(first.where.file)} (lines {min(numbers):,}–{max(numbers):,})"
+def _folded(group: Group) -> str:
+    more = f"and {_more(group):,} more {group.code}"
+    first, last = _lines(group)
+    return more if first is None or last is None else f"{more} in {clean(group.file)} (lines {first:,}–{last:,})"
 
 
 def _source(problem: Problem, style: Style) -> Iterator[str]:

@@ -3,6 +3,7 @@ from __future__ import annotations
 from batchrun.cli import problems
 from batchrun.core.job import Where
 from batchrun.core.problem import Problem, Severity
+from batchrun.jobfile.problems import Problems
 from tests.cli.conftest import screen
 
 
@@ -17,9 +18,16 @@ def problem(line: int = 10, *, code: str = "BR103", file: str = "jobs.yaml", **m
     return Problem(code=code, where=Where(file, line, 17), **(defaults | more))  # type: ignore[arg-type]  # by name
 
 
+def gathered(*found: Problem, everything: bool = False) -> Problems:
+    made = Problems(keep=None) if everything else Problems()
+    for one in found:
+        made.add(one)
+    return made
+
+
 def told(*found: Problem, everything: bool = False) -> str:
     shown, out, err = screen()
-    problems.show(found, shown, everything=everything)
+    problems.show(gathered(*found, everything=everything), shown)
     assert out.getvalue() == ""
     return err.getvalue()
 
@@ -65,10 +73,10 @@ def test_what_a_file_says_cannot_move_the_cursor() -> None:
 
 def test_the_summary_counts_errors_warnings_and_files() -> None:
     warning = problem(severity=Severity.WARNING, file="b.yaml")
-    assert problems.summary([]) == "no problems"
-    assert problems.summary([problem()]) == "1 error"
-    assert problems.summary([problem(), problem(), warning]) == "2 errors and 1 warning in 2 files"
-    assert problems.summary([warning]) == "1 warning"
+    assert problems.summary(gathered()) == "no problems"
+    assert problems.summary(gathered(problem())) == "1 error"
+    assert problems.summary(gathered(problem(), problem(), warning)) == "2 errors and 1 warning in 2 files"
+    assert problems.summary(gathered(warning)) == "1 warning"
 
 
 def test_a_record_has_everything_a_program_needs() -> None:
@@ -87,3 +95,11 @@ def test_a_problem_without_a_place_is_still_told() -> None:
     lost = Problem(code="BR001", where=None, message="standard input is empty")
     assert told(lost) == "error: standard input is empty   BR001\n\n"
     assert problems.record(lost)["file"] is None
+
+
+def test_records_say_how_many_more_there_are() -> None:
+    found = problems.records(gathered(*[problem(line) for line in range(12, 20)]))
+    assert (found["errors"], found["warnings"], len(found["problems"])) == (8, 0, 3)
+    assert found["more"] == [
+        {"code": "BR103", "severity": "error", "file": "jobs.yaml", "count": 5, "first_line": 15, "last_line": 19}
+    ]

@@ -20,11 +20,11 @@ def resume(call: Call, run: str | None, json: bool) -> Exit:
     Without RUN everything that is paused in this queue; with it what keeps this run from being sent. A pause whose
     cause still stands comes back with the first answer.
     """
-    from batchrun import library
+    from batchrun.library import pauses
 
     with call.reading():
         pass  # says whether the queue is a simulated one
-    lifted = library.resume(call.settings, run)
+    lifted = pauses.resume(call.settings, run)
     screen = call.screen
     if json:
         document(screen, "resume", {"lifted": [_record(pause) for pause in lifted]})

@@ -98,7 +98,7 @@ class _Drawing:
         bar = screen.bar(share, BAR, started=run.sent / run.total if run.total else 0.0)
         screen.line(f"{bar}  {summary.progress(run, self.speeds.get(run.id))}")
         screen.line()
-        for line in summary.lines(run, errors=self._errors(run), due=self.seen.next_due, now=self.now):
+        for line in summary.lines(run, self.seen, errors=self._errors(run), now=self.now):
             rest = "   ".join(part for part in (clean(line.note), screen.style(clean(line.command), Tone.HINT)) if part)
             number = screen.style(f"{line.n:>10,}", *_tone(line.state))
             screen.line(f"{line.label:<12}{number}   {rest}".rstrip())
@@ -148,6 +148,8 @@ class _Drawing:
         name = word(run.name)
         if run.state is RunState.DONE:
             screen.line(f"Look: batchrun results {clean(name)}   Take away: batchrun export {clean(name)} -o FILE")
+        elif summary.pause_of(run, self.seen.pauses):
+            screen.line(f"To go on at once: {screen.style('batchrun resume', Tone.HINT)}")
         elif doing.command:
             screen.line(f"{_capital(doing.words)}: {screen.style(clean(doing.command), Tone.HINT)}")
         elif not self.seen.workers:

@@ -1,0 +1,39 @@
+"""`batchrun check`: everything that is wrong with a job file, at once."""
+
+from __future__ import annotations
+
+import click
+
+from batchrun.cli import options
+from batchrun.cli.call import Call
+from batchrun.cli.output import document
+from batchrun.errors import Exit
+
+
+@options.command("batchrun check jobs.yaml", "batchrun check *.jsonl --all", "producer | batchrun check -")
+@options.files
+@click.option("--all", "everything", is_flag=True, help="Show each problem, also alike ones.")
+@click.option("--strict", is_flag=True, help="Warnings count as errors.")
+@options.json
+def check(call: Call, files: tuple[str, ...], everything: bool, strict: bool, json: bool) -> Exit:
+    """Check job files and add nothing: all problems at once, each with its place and cure.
+
+    Ends with 2 if there are errors; warnings alone are fine. `-` is standard input.
+    """
+    from batchrun.cli import estimates, problems
+    from batchrun.cli.reading import Counter, headline
+    from batchrun.library import jobfiles
+
+    screen = call.screen
+    with Counter(screen) as seen:
+        checked = jobfiles.check(call.settings, files, everything=everything, seen=seen)
+    found = checked.problems
+    if json:
+        body = {"files": list(files), "shapes": list(checked.shapes), "jobs": checked.jobs}
+        document(screen, "check", body | {"estimate": estimates.record(checked.estimate)} | problems.records(found))
+    else:
+        problems.show(found, screen, to_stdout=True)
+        line = headline(files, checked.shapes, checked.jobs, len(checked.estimate.models), found)
+        cost = "" if found.errors or not checked.jobs else f" · {estimates.money(checked.estimate)}"
+        screen.say(f"{line}{cost}")
+    return Exit.USAGE if found.errors or (strict and found.warnings) else Exit.OK

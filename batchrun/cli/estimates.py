@@ -1,0 +1,65 @@
+"""An estimate in words: one line, a block before a question, and a record."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from batchrun.cli.output import amount
+from batchrun.cli.screen import clean
+from batchrun.core.estimate import Estimate
+from batchrun.core.figures import count, dollars, span, tokens
+from batchrun.core.limits import Dimension
+
+LIMITS = {
+    Dimension.REQUESTS: "requests a minute are the limit",
+    Dimension.INPUT: "input tokens are the limit",
+    Dimension.OUTPUT: "output tokens are the limit",
+}
+
+
+def money(estimate: Estimate) -> str:
+    """In a few words: "likely $1.84, at most $4.10"; what is not known is said."""
+    unknown = estimate.unbounded
+    if unknown == estimate.jobs:
+        return f"cost unknown ({why(estimate)})"
+    known = f"likely {dollars(estimate.likely)}, at most {dollars(estimate.most)}"
+    return f"{known}, and {count(unknown, 'job')} of unknown cost ({why(estimate)})" if unknown else known
+
+
+def why(estimate: Estimate) -> str:
+    """Why some cost is not known."""
+    if estimate.unpriced:
+        models = ", ".join(f"`{clean(model)}`" for model in estimate.unpriced)
+        return f"no price of {models}"
+    return "nothing bounds it"
+
+
+def block(estimate: Estimate, mode: str, tier: str) -> Iterator[str]:
+    """The lines that stand before a question."""
+    basis = "from answers seen" if estimate.seen else "a guess"
+    likely = f"likely {tokens(estimate.output_likely)}, {basis}"
+    yield f"  mode    {mode}"
+    yield f"  tokens  ≈ {tokens(estimate.input_tokens)} in, ≤ {tokens(estimate.output_most)} out ({likely})"
+    yield f"  cost    {money(estimate)}"
+    forecast = estimate.forecast
+    if forecast is not None:
+        start = "the limits to start from" if tier == "auto" else f"tier {tier}"
+        yield f"  time    ≈ {span(forecast.seconds)} with {start}: {LIMITS[forecast.binding]}"
+
+
+def record(estimate: Estimate) -> dict[str, Any]:
+    forecast = estimate.forecast
+    return {
+        "jobs": estimate.jobs,
+        "models": list(estimate.models),
+        "input_tokens": estimate.input_tokens,
+        "output_tokens_likely": estimate.output_likely,
+        "output_tokens_most": estimate.output_most,
+        "cost_likely": amount(estimate.likely),
+        "cost_most": amount(estimate.most),
+        "unknown_cost": estimate.unbounded,
+        "seconds": None if forecast is None else round(forecast.seconds, 1),
+        "binding": None if forecast is None else forecast.binding.value,
+        "lane": None if forecast is None else forecast.lane,
+    }

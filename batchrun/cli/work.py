@@ -1,0 +1,161 @@
+"""One pass in front of the user: what `run`, `submit` and `retry` do once there is something to do."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+from batchrun.cli import progress
+from batchrun.cli.call import Call
+from batchrun.cli.main import rendered
+from batchrun.cli.output import amount, at, dumps, headed
+from batchrun.cli.screen import Screen, clean
+from batchrun.cli.tally import Progress
+from batchrun.core.figures import dollars, span
+from batchrun.core.job import RunId
+from batchrun.core.states import RunState, State
+from batchrun.errors import BatchrunError, Exit
+from batchrun.report.cures import word
+
+if TYPE_CHECKING:
+    from batchrun.queue.rows import RunSummary
+    from batchrun.scheduler.terms import Ended
+    from batchrun.settings import Settings
+    from batchrun.wiring import Wish
+
+STOPPED = frozenset({Exit.INTERRUPTED, Exit.TERMINATED})
+
+
+def work(call: Call, settings: Settings, wish: Wish, *, json: bool, launch: dict[str, Any] | None = None) -> Exit:
+    """Do one pass, show how it goes, say how it ended, and return its exit code.
+
+    With *json* the one `launch` record (with what *launch* adds) and the one `done` record are written to stdout.
+    Raises WorkerBusy, KeyRefused and what else keeps a pass from beginning.
+    """
+    from batchrun import wiring
+
+    screen = call.screen
+    begun = time.monotonic()
+    sink = progress.watch(
+        screen,
+        _known(call, wish.only),
+        style=settings.progress,
+        verbose=call.flags.verbose,
+        log_file=settings.log_file,
+    )
+    with ExitStack() as stack:
+
+        def ready() -> None:
+            if json:
+                runs = [{"id": f"r-{run.id}", "name": run.name} for run in sink.tally.runs.values()]
+                event(screen, "launch", {"database": settings.db, "pid": os.getpid(), "runs": runs, **(launch or {})})
+            stack.enter_context(sink)
+
+        ended = wiring.run_pass(settings, wish, sink, ready=ready)
+    runs = _runs(call, list(sink.tally.runs))
+    code = _exit(ended, runs)
+    seconds = time.monotonic() - begun
+    if json:
+        event(screen, "done", _done(ended, code, runs, seconds))
+    _tell(screen, ended, code, runs, seconds)
+    return code
+
+
+def event(screen: Screen, name: str, body: dict[str, Any]) -> None:
+    """One of the two records of a command that takes its time."""
+    screen.line(dumps({"event": name, **headed(screen, name, {"at": at(progress.wall()), **body})}, screen))
+    screen.out.flush()
+
+
+def _known(call: Call, only: RunId | None) -> list[Progress]:
+    """How far the runs are that have something to do."""
+    with call.reading() as reading:
+        runs = reading.overview(every=True).runs
+    return [
+        Progress(
+            id=run.id,
+            name=run.name,
+            total=run.total,
+            succeeded=run.n(State.SUCCEEDED),
+            failed=run.n(State.FAILED),
+            cancelled=run.n(State.CANCELLED),
+            waiting=run.n(State.WAITING),
+            cost=run.spent,
+        )
+        for run in reversed(runs)
+        if run.state is RunState.OPEN and only in {None, run.id}
+    ]
+
+
+def _runs(call: Call, ids: Sequence[RunId]) -> list[RunSummary]:
+    with call.reading() as reading:
+        return [reading.run(f"r-{run}") for run in ids]
+
+
+def _exit(ended: Ended, runs: Sequence[RunSummary]) -> Exit:
+    done = {run for run, _ in ended.done}
+    if ended.exit is Exit.OK and any(run.n(State.FAILED) for run in runs if run.id in done):
+        return Exit.FAILED_JOBS
+    return ended.exit
+
+
+def _tell(screen: Screen, ended: Ended, code: Exit, runs: Sequence[RunSummary], seconds: float) -> None:
+    """How it ended; nothing when quiet and all is well."""
+    tell = screen.say if code is Exit.OK else screen.must_say
+    for run in runs:
+        tell(_line(run, code, seconds))
+    if code in STOPPED:
+        return
+    if ended.exit is not Exit.OK:
+        screen.must_say(rendered(BatchrunError(ended.message, ended.hint), screen))
+    elif ended.message:
+        screen.say(f"{ended.message}; {ended.hint}" if ended.hint else ended.message)
+    elif not runs:
+        screen.say("Nothing is due.")
+    for run in runs:
+        if run.state is RunState.DONE:
+            name = clean(word(run.name))
+            failed = f"   What failed:  batchrun errors {name}" if run.n(State.FAILED) else ""
+            screen.say(f"Answers:  batchrun results {name}{failed}")
+
+
+def _line(run: RunSummary, code: Exit, seconds: float) -> str:
+    if code in STOPPED and run.left:
+        return (
+            f"Stopped. {run.finished:,} done, {run.left:,} to do, nothing lost. "
+            f"Continue:  batchrun run {clean(word(run.name))}"
+        )
+    counts = [
+        ("succeeded", State.SUCCEEDED),
+        ("failed", State.FAILED),
+        ("cancelled", State.CANCELLED),
+        *([("queued", State.QUEUED), ("waiting", State.WAITING), ("held", State.HELD)] if run.left else []),
+    ]
+    facts = " ".join(f"{name}={run.n(state)}" for name, state in counts)
+    label = "Open." if run.left else "Done."
+    return f"{label} run={clean(run.name)} {facts} total={run.total} cost={dollars(run.spent)} elapsed={span(seconds)}"
+
+
+def _done(ended: Ended, code: Exit, runs: Sequence[RunSummary], seconds: float) -> dict[str, Any]:
+    return {
+        "exit": int(code),
+        "message": ended.message,
+        "hint": ended.hint,
+        "seconds": round(seconds, 1),
+        "spent": amount(ended.spent),
+        "runs": [_record(run) for run in runs],
+    }
+
+
+def _record(run: RunSummary) -> dict[str, Any]:
+    return {
+        "id": run.ref,
+        "name": run.name,
+        "state": run.state.value,
+        "counts": {state.value: run.n(state) for state in State if run.n(state)},
+        "total": run.total,
+        "spent": amount(run.spent),
+    }

@@ -1,0 +1,165 @@
+"""Submitting job files: read, check, load, estimate; then accept or leave the queue as it was."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain, islice
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from batchrun import wiring
+from batchrun.clock import SystemClock
+from batchrun.core.estimate import Estimate
+from batchrun.core.job import Job
+from batchrun.jobfile.problems import Problems, changed_while_read
+from batchrun.jobfile.reading import digest_of
+from batchrun.library.jobfiles import STDIN, Collecting, Seen, estimated, rules_of, sources_of
+from batchrun.queue.connect import close_queue, open_queue
+from batchrun.queue.family import unchanged
+from batchrun.queue.loading import Loading
+from batchrun.queue.locks import Locks
+from batchrun.queue.submit import Added, Changed, RunTerms, Same
+from batchrun.queue.writing import perform_now
+from batchrun.settings import Settings
+
+AHEAD = 1_000
+"""Jobs that are read before the queue is opened: a small file with a mistake leaves no database behind."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What is to be submitted, and how. *name* is the run's; None takes the first file's stem."""
+
+    files: Sequence[str]
+    name: str | None = None
+    terms: RunTerms | None = None
+    again: bool = False
+    changed: Changed | None = None
+
+
+def run_name(files: Sequence[str]) -> str:
+    """The name of a run that nobody named: the stem of its first file, without `.jsonl` and the like."""
+    if files[0] == STDIN:
+        return "stdin"
+    return Path(files[0]).name.split(".")[0] or Path(files[0]).name
+
+
+class Submission:
+    """One submit, as a context: leaving it without `accept` leaves the queue as it was.
+
+    On entering all files are read. Then there is either `same`, the run that the very same files made before; or
+    `problems` with errors, and nothing can be accepted; or `draft`, what `accept` would add, with its `estimate`.
+    Raises UsageError, SchemaError or StoreError for a queue that cannot be used.
+    """
+
+    def __init__(
+        self, settings: Settings, wanted: Wanted, *, everything: bool = False, seen: Seen | None = None
+    ) -> None:
+        self._settings = settings
+        self._wanted = wanted
+        self._everything = everything
+        self._seen = seen
+        self._sources = sources_of(wanted.files)
+        self._loading: Loading | None = None
+        self._digest: bytes | None = None
+        self.name = run_name(wanted.files) if wanted.name is None else wanted.name
+        self.new_database = False  #: there was none before
+        self.same: Same | None = None
+        self.jobs = 0  #: in the files, without an error
+        self.shapes: Sequence[str] = ()
+        self.problems = Problems()
+        self.draft: Added | None = None
+        self.estimate: Estimate | None = None
+
+    def __enter__(self) -> Self:
+        before = self._known_digest()
+        self.same = None if before is None else self._same_as(before)
+        if self.same is None:
+            try:
+                self._read(before)
+            except BaseException as error:
+                self.__exit__(type(error), error, error.__traceback__)
+                raise
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if self._loading is not None:
+            loading, self._loading = self._loading, None
+            loading.__exit__(kind, error, at)
+
+    def accept(self) -> Added:
+        """Make it visible, all at once. Raises UsageError if another submit changed the same run meanwhile."""
+        assert self._loading is not None, "there is nothing to accept"
+        return self._loading.accept(SystemClock().wall(), self._digest)
+
+    # -- the very same files -----------------------------------------------------------------------------------------
+
+    def _known_digest(self) -> bytes | None:
+        """Of the inputs, if it can be told and may settle the matter: terms have to be looked at anew."""
+        wanted = self._wanted
+        terms = wanted.terms is not None and wanted.terms.columns()
+        if wanted.again or terms or wanted.changed is not None or not Path(self._settings.db).exists():
+            return None
+        return digest_of(self._sources)
+
+    def _same_as(self, digest: bytes) -> Same | None:
+        engine = open_queue(self._settings.db, simulated=self._settings.simulate)
+        try:
+            return perform_now(engine, lambda tx: unchanged(tx, self._settings.account, self.name, digest))
+        finally:
+            close_queue(engine)
+
+    # -- reading -----------------------------------------------------------------------------------------------------
+
+    def _read(self, before: bytes | None) -> None:
+        tables = self._settings.tables()
+        rules = rules_of(self._settings, tables)
+        collecting = Collecting(self._sources, rules, everything=self._everything, seen=self._seen)
+        self.problems = collecting.problems
+        self._collect(collecting)
+        self.jobs = collecting.jobs
+        self.shapes = collecting.reading.shapes
+        self._digest = collecting.reading.digest
+        if before is not None and before != self._digest:
+            self.problems.add(changed_while_read())
+        if self._loading is not None and not self.problems.errors:
+            self.draft = self._loading.draft()
+            for problem in self.draft.problems:
+                self.problems.add(problem)
+            self.estimate = estimated(self._settings, tables, self.draft.totals)
+
+    def _collect(self, collecting: Collecting) -> None:
+        """Read to the end. From the first error on nothing is loaded any more: there will be nothing to accept."""
+        jobs = iter(collecting)
+        ahead = list(islice(jobs, AHEAD))
+        if not collecting.problems.errors and ahead:
+            self._loading = self._opened()
+            self._loading.add(_until_an_error(chain(ahead, jobs), collecting.problems))
+        for _ in jobs:
+            pass
+
+    def _opened(self) -> Loading:
+        settings, wanted = self._settings, self._wanted
+        self.new_database = not Path(settings.db).exists()
+        engine = open_queue(settings.db, simulated=settings.simulate)
+        loading = Loading(
+            engine,
+            Locks(settings.db),
+            wiring.card(),
+            name=self.name,
+            sources=[source.name for source in self._sources],
+            account_name=settings.account,
+            terms=wanted.terms,
+            again=wanted.again,
+            changed=wanted.changed,
+        )
+        return loading.__enter__()
+
+
+def _until_an_error(jobs: Iterator[Job], problems: Problems) -> Iterator[Job]:
+    for job in jobs:
+        if problems.errors:
+            return
+        yield job
