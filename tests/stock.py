@@ -132,6 +132,37 @@ class Stock:
             )
         return job
 
+    def many(self, run: int, n: int, state: str = "queued", *, error: str = "", first: int = 1) -> None:
+        """*n* jobs in one statement; those that are final have an attempt."""
+        final = state in {"succeeded", "failed", "cancelled"}
+        self.sql.execute(
+            """
+            WITH RECURSIVE numbers(i) AS (SELECT ? UNION ALL SELECT i + 1 FROM numbers WHERE i < ?)
+            INSERT INTO jobs (run, seq, line, key, model, state, attempt, tries, due, owner, size, est_input,
+                              max_tokens, digest, finished, error)
+            SELECT ?, i, i, 'doc-' || i, 'claude-test-1', ?, ?, ?, ?, NULL, 100, 10, 5, x'00', ?, ? FROM numbers
+            """,
+            (
+                first,
+                first + n - 1,
+                run,
+                state,
+                int(final),
+                int(final),
+                NOON if state == "waiting" else None,
+                NOON if final else None,
+                error or None,
+            ),
+        )
+        if final:
+            self.sql.execute(
+                """
+                INSERT INTO attempts (job, n, via, claimed, sent, ended, outcome, status, message)
+                SELECT id, 1, 'realtime', ?, ?, ?, 'error', 529, 'Overloaded' FROM jobs WHERE run = ? AND seq >= ?
+                """,
+                (NOON, NOON, NOON, run, first),
+            )
+
     def attempt(self, job: int, n: int, *, ok: bool, **values: Any) -> None:
         row: dict[str, Any] = {"via": "realtime", "claimed": NOON, "sent": NOON, "ended": NOON + 2 * SECOND}
         row |= {"outcome": "ok" if ok else "error", "billed": "yes" if ok else "no", "request_id": f"req_{job}_{n}"}

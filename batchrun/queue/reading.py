@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
@@ -204,10 +204,6 @@ class Reading:
             return self._connection.execute(sql, values).fetchall()
         except sqlite3.Error as error:
             raise _unreadable(self.path, error) from error
-
-    def watched(self, every: int, step: Callable[[], None]) -> None:
-        """Call *step* after each *every* steps of SQLite's machine: how the work of a query is measured."""
-        self._connection.set_progress_handler(step, every)
 
     @contextmanager
     def moment(self) -> Iterator[None]:

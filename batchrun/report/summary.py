@@ -36,28 +36,28 @@ class Line:
     command: str = ""
 
 
-def lines(
-    run: RunSummary, *, errors: Sequence[tuple[str, int | None]] = (), due: Millis | None = None, now: Millis
-) -> list[Line]:
+def lines(run: RunSummary, seen: Overview, *, errors: Sequence[tuple[str, int | None]] = (), now: Millis) -> list[Line]:
     """The states that have jobs, and *succeeded* always. `errors` are the classes of what failed, with their counts."""
     shown = []
     for state, label in _LABELS:
         n = run.n(state)
         if n or state is State.SUCCEEDED:
-            note, command = _note(state, run, errors, due, now)
+            note, command = _note(state, run, seen, errors, now)
             shown.append(Line(state=state, label=label, n=n, note=note, command=command))
     return shown
 
 
 def _note(
-    state: State, run: RunSummary, errors: Sequence[tuple[str, int | None]], due: Millis | None, now: Millis
+    state: State, run: RunSummary, seen: Overview, errors: Sequence[tuple[str, int | None]], now: Millis
 ) -> tuple[str, str]:
     match state:
-        case State.WAITING if due is not None:
-            wait = "is due" if due <= now else f"in {span((due - now) / 1000)}"
-            return f"the next try {wait}", ""
+        case State.RUNNING if not seen.workers:
+            return "their worker died; the next batchrun run takes them over", ""
+        case State.WAITING if seen.next_due is not None:
+            when = f"in {span((seen.next_due - now) / 1000)}" if seen.next_due > now else "is due"
+            return f"the next try {when}", ""
         case State.FAILED:
-            named = " · ".join(name if n is None else f"{n:,} {name}" for name, n in errors)
+            named = ", ".join(name if n is None else f"{n:,} {name}" for name, n in errors)
             return named, f"batchrun errors {word(run.name)}"
         case State.HELD:
             return "possibly billed when a worker died", f"batchrun errors {word(run.name)}"
