@@ -30,15 +30,20 @@ class Meter:
             self._owed += difference
 
     async def take(self, amount: float) -> None:
-        """Wait until *amount* units (of any size) may pass. Cancelled, it gives back what it had taken."""
+        """Wait until *amount* units (of any size) may pass. Cancelled, it gives back what it had taken.
+
+        What is more than a burst passes as a burst would, and the rest is a debt: the server's bucket, which is about
+        as large, then never overflows, neither by this request nor by the next one.
+        """
         limiter = self._limiter
         if limiter is None:
             return
         if self._fresh:
             self._fresh = False
             await limiter.acquire(limiter.max_rate)  # passes at once and uses up the burst a new limiter would grant
-        left = amount + self._owed
-        self._owed = min(left, 0.0)
+        now = min(amount, limiter.max_rate)
+        before, self._owed = self._owed, 0.0
+        left = before + now
         taken = 0.0
         try:
             while left - taken > 0.0:
@@ -46,8 +51,9 @@ class Meter:
                 await limiter.acquire(piece)
                 taken += piece
         except asyncio.CancelledError:
-            self._owed += left - amount - taken
+            self._owed += before - taken
             raise
+        self._owed += min(left, 0.0) + amount - now
 
 
 class Gate:
