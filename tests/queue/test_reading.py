@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from batchrun.core.card import WorkerCard
-from batchrun.core.job import RunId, WorkerId
+from batchrun.core.job import Millis, RunId, WorkerId
 from batchrun.core.pause import PauseScope
 from batchrun.core.states import State
 from batchrun.errors import Exit, SchemaError, StoreError, UsageError
@@ -269,7 +269,7 @@ def test_the_speed_of_a_run_comes_from_its_latest_attempts(path: Path) -> None:
             stock.job(busy, f"k{n}", "succeeded", attempts=[{"ended": NOON - n * SECOND}])
     with Reading.open(path) as reading:
         assert reading.speeds(NOON) == {busy: 21 / 20}
-        assert reading.speeds(NOON + 10 * MINUTE) == {}
+        assert reading.speeds(Millis(NOON + 10 * MINUTE)) == {}
 
 
 # -- what a look costs ------------------------------------------------------------------------------------------------
