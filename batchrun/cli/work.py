@@ -64,6 +64,15 @@ def work(call: Call, settings: Settings, wish: Wish, *, json: bool, launch: dict
     return code
 
 
+def at_rest(call: Call, settings: Settings, run: RunSummary, launch: dict[str, Any], *, json: bool) -> Exit:
+    """The two records where there is no pass: the jobs are stored, or there is nothing to do."""
+    if json:
+        runs = [{"id": run.ref, "name": run.name}]
+        event(call.screen, "launch", {"database": settings.db, "pid": None, "runs": runs, **launch})
+        event(call.screen, "done", {"exit": 0, "message": "", "hint": "", "runs": [_record(run)]})
+    return Exit.OK
+
+
 def event(screen: Screen, name: str, body: dict[str, Any]) -> None:
     """One of the two records of a command that takes its time."""
     screen.line(dumps({"event": name, **headed(screen, name, {"at": at(progress.wall()), **body})}, screen))

@@ -58,12 +58,13 @@ def rules_of(settings: Settings, tables: Tables) -> Rules:
 
 
 class Collecting:
-    """Reads job files to the end: problems are collected, jobs handed on one by one."""
+    """Reads job files to the end: problems are collected, jobs counted, weighed and handed on one by one."""
 
     def __init__(self, sources: Sequence[Source], rules: Rules, *, everything: bool, seen: Seen | None) -> None:
         self.reading = Reading(sources, rules)
         self.problems = Problems(keep=None) if everything else Problems()
         self.jobs = 0
+        self.totals: dict[str, Totals] = {}  #: by model
         self._seen = seen
 
     def __iter__(self) -> Iterator[Job]:
@@ -72,6 +73,10 @@ class Collecting:
                 self.problems.add(item)
                 continue
             self.jobs += 1
+            total = self.totals.get(item.model)
+            if total is None:
+                total = self.totals[item.model] = Totals()
+            total.add(item)
             if self._seen is not None and self.jobs % NOTICE == 0:
                 self._seen(self.jobs)
             yield item
@@ -85,10 +90,8 @@ def check(settings: Settings, files: Sequence[str], *, everything: bool = False,
     """
     tables = settings.tables()
     collecting = Collecting(sources_of(files), rules_of(settings, tables), everything=everything, seen=seen)
-    totals: dict[str, Totals] = {}
     places: dict[int, tuple[int, int]] = {}
     for job in collecting:
-        totals.setdefault(job.model, Totals()).add(job)
         before = places.setdefault(hash(job.key), (job.file, job.where.line))
         if before != (job.file, job.where.line):
             collecting.problems.add(twice(job, Where(files[before[0]], before[1])))
@@ -96,7 +99,7 @@ def check(settings: Settings, files: Sequence[str], *, everything: bool = False,
         jobs=collecting.jobs,
         shapes=collecting.reading.shapes,
         problems=collecting.problems,
-        estimate=estimated(settings, tables, totals),
+        estimate=estimated(settings, tables, collecting.totals),
     )
 
 

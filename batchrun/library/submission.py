@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
@@ -16,6 +18,7 @@ from batchrun.core.job import Job
 from batchrun.jobfile.problems import Problems, changed_while_read
 from batchrun.jobfile.reading import digest_of
 from batchrun.library.jobfiles import STDIN, Collecting, Seen, estimated, rules_of, sources_of
+from batchrun.queue.bodies import pieces_of, whole
 from batchrun.queue.connect import close_queue, open_queue
 from batchrun.queue.family import unchanged
 from batchrun.queue.loading import Loading
@@ -26,6 +29,10 @@ from batchrun.settings import Settings
 
 AHEAD = 1_000
 """Jobs that are read before the queue is opened: a small file with a mistake leaves no database behind."""
+
+
+SAMPLE = AHEAD
+"""Jobs that can be kept as a sample at most."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,11 +46,16 @@ class Wanted:
     changed: Changed | None = None
 
 
+def request_of(job: Job) -> str:
+    """The request of *job* as it will be sent: JSON text."""
+    request = job.request
+    order = None if request.order is None else json.dumps(request.order)
+    return whole(request.own, None if request.shared is None else pieces_of(request.shared), order, None)
+
+
 def run_name(files: Sequence[str]) -> str:
-    """The name of a run that nobody named: the stem of its first file, without `.jsonl` and the like."""
-    if files[0] == STDIN:
-        return "stdin"
-    return Path(files[0]).name.split(".")[0] or Path(files[0]).name
+    """The name of a run that nobody named: its first file's, without the ending."""
+    return "stdin" if files[0] == STDIN else Path(files[0]).stem
 
 
 class Submission:
@@ -51,18 +63,32 @@ class Submission:
 
     On entering all files are read. Then there is either `same`, the run that the very same files made before; or
     `problems` with errors, and nothing can be accepted; or `draft`, what `accept` would add, with its `estimate`.
+    *dry* says that nothing will be accepted: then no queue is made, and where there is none there is no draft, only
+    the estimate. *sample* is how many of the first jobs are kept to be looked at.
+
     Raises UsageError, SchemaError or StoreError for a queue that cannot be used.
     """
 
     def __init__(
-        self, settings: Settings, wanted: Wanted, *, everything: bool = False, seen: Seen | None = None
+        self,
+        settings: Settings,
+        wanted: Wanted,
+        *,
+        everything: bool = False,
+        dry: bool = False,
+        sample: int = 0,
+        seen: Seen | None = None,
     ) -> None:
         self._settings = settings
         self._wanted = wanted
         self._everything = everything
+        self._dry = dry
+        self._room = sample
         self._seen = seen
         self._sources = sources_of(wanted.files)
+        self.files = wanted.files
         self._loading: Loading | None = None
+        self._open = ExitStack()  # the queue and the loading in it
         self._digest: bytes | None = None
         self.name = run_name(wanted.files) if wanted.name is None else wanted.name
         self.new_database = False  #: there was none before
@@ -72,22 +98,19 @@ class Submission:
         self.problems = Problems()
         self.draft: Added | None = None
         self.estimate: Estimate | None = None
+        self.sample: list[Job] = []
 
     def __enter__(self) -> Self:
         before = self._known_digest()
         self.same = None if before is None else self._same_as(before)
         if self.same is None:
-            try:
+            with self._open as opened:
                 self._read(before)
-            except BaseException as error:
-                self.__exit__(type(error), error, error.__traceback__)
-                raise
+                self._open = opened.pop_all()  # closed when the submission is left
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        if self._loading is not None:
-            loading, self._loading = self._loading, None
-            loading.__exit__(kind, error, at)
+        self._open.__exit__(kind, error, at)
 
     def accept(self) -> Added:
         """Make it visible, all at once. Raises UsageError if another submit changed the same run meanwhile."""
@@ -124,17 +147,21 @@ class Submission:
         self._digest = collecting.reading.digest
         if before is not None and before != self._digest:
             self.problems.add(changed_while_read())
-        if self._loading is not None and not self.problems.errors:
+        if self.problems.errors:
+            return
+        if self._loading is not None:
             self.draft = self._loading.draft()
             for problem in self.draft.problems:
                 self.problems.add(problem)
-            self.estimate = estimated(self._settings, tables, self.draft.totals)
+        totals = collecting.totals if self.draft is None else self.draft.totals
+        self.estimate = estimated(self._settings, tables, totals)
 
     def _collect(self, collecting: Collecting) -> None:
         """Read to the end. From the first error on nothing is loaded any more: there will be nothing to accept."""
         jobs = iter(collecting)
         ahead = list(islice(jobs, AHEAD))
-        if not collecting.problems.errors and ahead:
+        self.sample = ahead[: self._room]
+        if ahead and not collecting.problems.errors and not (self._dry and not Path(self._settings.db).exists()):
             self._loading = self._opened()
             self._loading.add(_until_an_error(chain(ahead, jobs), collecting.problems))
         for _ in jobs:
@@ -144,6 +171,7 @@ class Submission:
         settings, wanted = self._settings, self._wanted
         self.new_database = not Path(settings.db).exists()
         engine = open_queue(settings.db, simulated=settings.simulate)
+        self._open.callback(close_queue, engine)
         loading = Loading(
             engine,
             Locks(settings.db),
@@ -155,7 +183,7 @@ class Submission:
             again=wanted.again,
             changed=wanted.changed,
         )
-        return loading.__enter__()
+        return self._open.enter_context(loading)
 
 
 def _until_an_error(jobs: Iterator[Job], problems: Problems) -> Iterator[Job]:

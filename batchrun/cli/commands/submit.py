@@ -1,0 +1,292 @@
+"""`batchrun submit`: check → estimate → ask → store → start."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from batchrun.cli import estimates, options, problems
+from batchrun.cli.call import Call
+from batchrun.cli.confirm import confirmed
+from batchrun.cli.output import document, dumps
+from batchrun.cli.reading import Counter, headline
+from batchrun.cli.screen import Mark, Screen, clean
+from batchrun.core.figures import DOLLAR, count, dollars
+from batchrun.core.states import State
+from batchrun.errors import Exit, UsageError, WorkerBusy
+from batchrun.report.cures import word
+
+if TYPE_CHECKING:
+    from batchrun.core.estimate import Estimate
+    from batchrun.library.submission import Submission, Wanted
+    from batchrun.queue.rows import RunSummary
+    from batchrun.queue.submit import Added
+    from batchrun.settings import Settings
+
+
+@options.command(
+    "batchrun submit jobs.jsonl",
+    "batchrun submit jobs.yaml --dry-run -n 2",
+    "batchrun submit jobs.jsonl --name nightly --max-cost 50",
+    "producer | batchrun submit - --name stream --yes",
+    "batchrun submit jobs.example.yaml --simulate",
+)
+@options.files
+@click.option("--name", metavar="NAME", help="The run's name; default: the first file's, without its ending.")
+@click.option("--again", is_flag=True, help="Make a new run, though all of it was submitted before.")
+@click.option(
+    "--changed",
+    type=click.Choice(["keep", "again"]),
+    help="A job that changed although it is out or has its answer: keep it as it is, or ask again (and pay again).",
+)
+@click.option("--no-run", is_flag=True, help="Only store; `batchrun run` sends.")
+@options.setting("max_cost", "What the run may spend in its whole life, at most.")
+@options.setting("mode")
+@options.setting("tries")
+@options.setting("on_crash")
+@options.setting("account")
+@options.setting("tier")
+@options.setting("concurrency")
+@options.setting("grace")
+@click.option("--all", "everything", is_flag=True, help="Show each problem, also alike ones.")
+@click.option(
+    "-n", "--limit", type=click.IntRange(0, 1000), metavar="N", help="With --dry-run: write N whole requests."
+)
+@options.dry_run
+@options.yes
+@options.json
+def submit(
+    call: Call,
+    files: tuple[str, ...],
+    name: str | None,
+    again: bool,
+    changed: str | None,
+    no_run: bool,
+    everything: bool,
+    limit: int | None,
+    dry_run: bool,
+    yes: bool,
+    json: bool,
+    **flags: str | None,
+) -> Exit:
+    """Check job files, add their jobs to the queue, and send them here and now.
+
+    All problems are shown at once, and then nothing is added. The same files again add nothing; edited ones add what
+    changed. `-` is standard input. Ctrl-C loses nothing: `batchrun run` goes on.
+    """
+    from batchrun.library.submission import Submission
+
+    if limit is not None and not dry_run:
+        raise UsageError("`-n` says how many requests --dry-run writes", hint="add --dry-run")
+    settings = call.settings_with(**flags)
+    if settings.mode == "batch":
+        raise UsageError("this version sends in realtime only", hint="choose `--mode realtime`, or leave it to auto")
+    seen = Counter(call.screen)
+    submission = Submission(
+        settings,
+        _wanted(settings, files, name, again=again, changed=changed),
+        everything=everything,
+        dry=dry_run,
+        sample=limit or 0,
+        seen=seen,
+    )
+    with ExitStack() as stack:
+        with seen:
+            stack.enter_context(submission)
+        _problems(call.screen, submission, json=json)
+        if dry_run:
+            return _dry(call, settings, submission, json=json)
+        stored = _stored(call, settings, submission, yes=yes)
+    return Exit.USAGE if stored is None else _start(call, settings, stored, only_stored=no_run, json=json)
+
+
+def _wanted(
+    settings: Settings, files: tuple[str, ...], name: str | None, *, again: bool, changed: str | None
+) -> Wanted:
+    from batchrun.core.claim import OnCrash
+    from batchrun.library.submission import Wanted
+    from batchrun.queue.submit import Changed, RunTerms
+
+    def said(option: str) -> bool:
+        return settings.origin_of(option) != "default"
+
+    terms = RunTerms(
+        mode=settings.mode if said("mode") else None,
+        tries=settings.tries if said("tries") else None,
+        on_crash=OnCrash(settings.on_crash) if said("on_crash") else None,
+        budget=settings.max_cost,
+    )
+    kind = None if changed is None else Changed(changed)
+    return Wanted(files=files, name=name, terms=terms, again=again, changed=kind)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """What the queue has of this submit. `record` is what a program is told of it."""
+
+    run: str  #: r-12
+    record: dict[str, Any]
+
+
+def _problems(screen: Screen, submission: Submission, *, json: bool) -> None:
+    """Show what is wrong; if it is more than warnings, that is the end."""
+    found = submission.problems
+    if json:
+        for problem in problems.records(found)["problems"]:
+            screen.must_say(dumps({"event": "problem", **problem}, screen))
+    else:
+        problems.show(found, screen)
+    if found.errors:
+        raise UsageError(f"{problems.summary(found)}; nothing was added", hint="correct them and submit again")
+
+
+# -- adding ----------------------------------------------------------------------------------------------------------
+
+
+def _stored(call: Call, settings: Settings, submission: Submission, *, yes: bool) -> Stored | None:
+    """Add what is new. None if the person who was asked did not want it."""
+    if submission.same is not None:
+        run = f"r-{submission.same.run}"
+        _nothing_to_add(call, run)
+        return Stored(run=run, record={"new": 0, "changed": 0, "estimate": None})
+    draft, estimate = submission.draft, submission.estimate
+    assert draft is not None
+    assert estimate is not None
+    if not draft.new and not draft.replaced:
+        added = submission.accept()
+        _nothing_to_add(call, f"r-{added.run}")
+        return Stored(run=f"r-{added.run}", record=_record(added, estimate))
+    screen = call.screen
+    if not _agreed(screen, settings, submission, estimate, yes=yes):
+        screen.must_say("Nothing was added.")
+        return None
+    added = submission.accept()
+    if submission.new_database:
+        screen.say(f"{screen.talk_mark(Mark.OK)} made the database {clean(settings.db)}")
+    screen.say(f"{screen.talk_mark(Mark.OK)} {_said(added)}")
+    return Stored(run=f"r-{added.run}", record=_record(added, estimate))
+
+
+def _agreed(screen: Screen, settings: Settings, submission: Submission, estimate: Estimate, *, yes: bool) -> bool:
+    """Show what it weighs and costs; ask if that is much, or not known, and nothing bounds it."""
+    line = headline(submission.files, submission.shapes, submission.jobs, len(estimate.models), submission.problems)
+    much = estimate.likely > settings.confirm_likely or estimate.most > settings.confirm_most or estimate.unbounded
+    if yes or settings.simulate or settings.max_cost is not None or not much:
+        screen.say(f"{line} · {estimates.money(estimate)}")
+        return True
+    refusal = _refusal(estimate)
+    lines = [line, "", *estimates.block(estimate, "realtime", settings.tier), ""]
+    question = f"Submit {count(estimate.jobs, 'job')}, {_at_most(estimate)}?"
+    screen.must_say("\n".join(lines))
+    return confirmed(screen, question, yes=False, refusal=refusal)
+
+
+def _at_most(estimate: Estimate) -> str:
+    if estimate.unbounded == estimate.jobs:
+        return "at an unknown cost"
+    unknown = f" and {count(estimate.unbounded, 'job')} of unknown cost" if estimate.unbounded else ""
+    return f"at most {dollars(estimate.most)}{unknown}"
+
+
+def _refusal(estimate: Estimate) -> UsageError:
+    if estimate.unbounded:
+        return UsageError(f"what this costs is not known ({estimates.why(estimate)}); pass --yes")
+    bound = -(-estimate.most // DOLLAR)
+    return UsageError(f"this may cost up to {dollars(estimate.most)}; pass --yes, or --max-cost {bound} to bound it")
+
+
+def _said(added: Added) -> str:
+    name = f"run {clean(added.name)} (r-{added.run})"
+    if added.fresh:
+        return f"stored {name}: {count(added.new, 'job')}"
+    parts = [f"{added.new:,} new"] if added.new else []
+    parts += [f"{added.replaced:,} changed"] if added.replaced else []
+    rest = [f"{added.unchanged:,} were there"] if added.unchanged else []
+    rest += [f"{added.kept:,} that changed stay as they were"] if added.kept else []
+    return f"added to {name}: {', '.join(parts)}{'; ' if rest else ''}{', '.join(rest)}"
+
+
+def _nothing_to_add(call: Call, ref: str) -> None:
+    with call.reading() as reading:
+        run = reading.run(ref)
+    facts = ", ".join(_facts(run))
+    call.screen.say(f"Nothing to add: all of it is in run {clean(run.name)} ({ref}) already: {facts}")
+    if not run.left:
+        call.screen.say("To run it a second time, add --again")
+
+
+def _facts(run: RunSummary) -> Iterator[str]:
+    for state in (State.SUCCEEDED, State.FAILED, State.CANCELLED):
+        if run.n(state):
+            yield f"{run.n(state):,} {state}"
+    if run.left:
+        yield f"{run.left:,} to do"
+
+
+def _record(added: Added, estimate: Estimate) -> dict[str, Any]:
+    return {
+        "new": added.new,
+        "changed": added.replaced,
+        "unchanged": added.unchanged,
+        "kept": added.kept,
+        "estimate": estimates.record(estimate) if added.new or added.replaced else None,
+    }
+
+
+# -- only looking ----------------------------------------------------------------------------------------------------
+
+
+def _dry(call: Call, settings: Settings, submission: Submission, *, json: bool) -> Exit:
+    """Say what would be added, and write the first requests as they would be sent."""
+    from batchrun.library.submission import request_of
+
+    screen, draft, estimate = call.screen, submission.draft, submission.estimate
+    same = submission.same is not None or (draft is not None and not draft.new and not draft.replaced)
+    if json:
+        body: dict[str, Any] = {"dry_run": True, "name": submission.name, "jobs": submission.jobs}
+        body["estimate"] = None if estimate is None or same else estimates.record(estimate)
+        body["new"] = 0 if same else submission.jobs if draft is None else draft.new
+        body["changed"] = 0 if draft is None else draft.replaced
+        document(screen, "submit", body)
+        return Exit.OK
+    for job in submission.sample:
+        screen.line(f'{{"id": {dumps(job.key, screen)}, "request": {request_of(job)}}}')
+    if same or estimate is None:
+        screen.say("Nothing would be added: all of it was submitted before")
+        return Exit.OK
+    screen.say(
+        headline(submission.files, submission.shapes, submission.jobs, len(estimate.models), submission.problems)
+    )
+    for line in ("", *estimates.block(estimate, "realtime", settings.tier), ""):
+        screen.say(line)
+    if draft is None:
+        screen.say(f"Would store run {clean(submission.name)}: {count(submission.jobs, 'job')}")
+    else:
+        screen.say(f"Would have {_said(draft)}")
+    return Exit.OK
+
+
+# -- starting --------------------------------------------------------------------------------------------------------
+
+
+def _start(call: Call, settings: Settings, stored: Stored, *, only_stored: bool, json: bool) -> Exit:
+    """Send what is there to do, here and in front, unless somebody else works on this queue."""
+    from batchrun.cli.work import at_rest, work
+    from batchrun.wiring import Wish
+
+    with call.reading() as reading:
+        run = reading.run(stored.run)
+    screen = call.screen
+    if only_stored or not run.left:
+        if run.left:
+            screen.say(f"To send them:  batchrun run {clean(word(run.name))}")
+        return at_rest(call, settings, run, stored.record, json=json)
+    try:
+        return work(call, settings, Wish(only=run.id), json=json, launch=stored.record)
+    except WorkerBusy as busy:
+        screen.say(f"{clean(busy.message)}\nIt takes these jobs too. To look:  batchrun status {clean(word(run.name))}")
+        return at_rest(call, settings, run, stored.record, json=json)
