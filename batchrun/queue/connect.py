@@ -85,7 +85,7 @@ def engine_of(real: Path) -> sa.Engine:
 def _begin_log(connection: sqlite3.Connection, database: str) -> None:
     """Turn a new file, or a restored copy, into one with a write-ahead log; leave another program's file alone."""
     tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    if tables and "meta" not in tables:
+    if tables and not tables >= migrate.OURS:
         raise migrate.not_ours(database)
     connection.execute("PRAGMA page_size=8192")  # takes effect only before the first table
     connection.execute("PRAGMA journal_mode=WAL")

@@ -53,6 +53,13 @@ _NO_DATABASE = Fault(
     code="no_database", message="this is no database", hint="--db names the database file", lasting=True
 )
 
+MOVED = Fault(
+    code="moved",
+    message="the database file was moved or deleted while it was in use",
+    hint="what was written since then is in the file that is gone; put it back before the next `batchrun run`",
+    lasting=True,
+)
+
 _FAULTS = {
     "SQLITE_FULL": _FULL,
     "SQLITE_BUSY": _BUSY,

@@ -16,6 +16,9 @@ from batchrun.queue.tables import meta
 
 _ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
 
+OURS = frozenset({"alembic_version", "meta"})
+"""Tables that every queue has had since the first version."""
+
 _STATE = "SELECT (SELECT version_num FROM alembic_version), (SELECT value FROM meta WHERE key = 'simulated')"
 
 
@@ -62,7 +65,7 @@ def _look(connection: sa.Connection) -> tuple[str, str] | None:
     if not tables:
         return None
     database = connection.engine.url.database
-    if not {"meta", "alembic_version"} <= tables:
+    if not tables >= OURS:
         raise not_ours(database)
     version, simulated = connection.exec_driver_sql(_STATE).one()
     if version is None or simulated is None:

@@ -7,19 +7,21 @@ read and write rows.
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import sqlalchemy as sa
 
 from batchrun.errors import BatchrunError, StoreError
 from batchrun.queue.connect import close_queue
-from batchrun.queue.faults import Fault, fault_of
+from batchrun.queue.faults import MOVED, Fault, fault_of
 from batchrun.queue.transaction import Transaction
 
 T = TypeVar("T")
@@ -119,6 +121,9 @@ class Writer:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._room = asyncio.Semaphore(ROOM)
         self._thread: threading.Thread | None = None
+        on_file = engine.dialect.name == "sqlite" and engine.url.database
+        self._path = Path(on_file) if on_file else None
+        self._file: os.stat_result | None = None
 
     async def perform(self, op: Op[T]) -> T:
         """As `Performer`. A caller that is cancelled meanwhile does not call its operation back."""
@@ -181,6 +186,9 @@ class Writer:
         told = False
         while left:
             try:
+                if not self._in_place():
+                    self._give_up(left, MOVED)
+                    return
                 self._commit(left)
                 left = []
             except _Failed as failed:
@@ -192,9 +200,7 @@ class Writer:
                     left = self._one_by_one(left, error)
                     continue
                 if fault.lasting or self._closing:
-                    self._broken = fault
-                    for asked in left:
-                        asked.error = self._refusal()
+                    self._give_up(left, fault)
                     return
                 if not told:
                     told = True
@@ -202,6 +208,23 @@ class Writer:
                 with self._changed:
                     self._changed.wait_for(lambda: self._closing, timeout=rest)
                 rest = min(rest * 2.0, LONGEST_REST)
+
+    def _give_up(self, group: list[_Asked], fault: Fault) -> None:
+        self._broken = fault
+        for asked in group:
+            asked.error = self._refusal()
+
+    def _in_place(self) -> bool:
+        """Whether the file that is open is still the one that others would open: SQLite does not notice (3.40)."""
+        if self._path is None:
+            return True
+        try:
+            found = self._path.stat()
+        except OSError:
+            return False
+        if self._file is None:
+            self._file = found
+        return os.path.samestat(found, self._file)
 
     def _commit(self, group: list[_Asked]) -> None:
         with self._engine.begin() as connection:
