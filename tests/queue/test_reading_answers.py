@@ -127,7 +127,12 @@ KEYS = ["a", "b", "A", "ab", "a-b", "[a]", "a*", "a?b", "%", "_", "é", "\\", '"
 def _terms() -> st.SearchStrategy[Term]:
     states = st.sampled_from(["sent", "failed", "*ed", "?ueued", "succeeded", "*"])
     fields = st.sampled_from([Field.ID, Field.ERROR, Field.MODEL, Field.STOP])
-    others = st.builds(Term, fields, WORDS | st.sampled_from([*KEYS, "overloaded", "end_*"]), st.booleans())
+    others = st.builds(
+        Term,
+        fields,
+        WORDS | st.sampled_from([*KEYS, "overloaded", "end_*", "[a]*", "[*", "*]", "[!a]?", "[^a]*"]),
+        st.booleans(),
+    )
     return others | st.builds(Term, st.just(Field.STATE), states, st.booleans())
 
 
