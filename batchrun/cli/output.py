@@ -182,14 +182,16 @@ def _json(screen: Screen, name: str, items: Iterable[Row], columns: Sequence[str
 
 
 def _csv(screen: Screen, items: Iterable[Row], columns: Sequence[str]) -> int:
-    import csv
+    from batchrun.report.export import csv_line
 
-    safe = clean if screen.tty else str
-    writer = csv.writer(screen.out, lineterminator="\n")
-    writer.writerow(columns)
+    def write(values: Iterable[Any]) -> None:
+        line = csv_line(value if isinstance(value, int | float) else cell(value) for value in values)
+        screen.write(clean(line, lines=True) if screen.tty else line)
+
+    write(columns)
     n = 0
     for n, row in enumerate(items, 1):  # noqa: B007  # the count is the answer
-        writer.writerow([safe(cell(picked(row, column))) for column in columns])
+        write(picked(row, column) for column in columns)
     return n
 
 

@@ -99,19 +99,17 @@ def _unanswered(row: ResultRow) -> dict[str, Any]:
 
 
 def _csv(rows: Iterable[ResultRow], columns: Sequence[str]) -> Iterator[str]:
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-
-    def line(cells: Iterable[str]) -> str:
-        buffer.seek(0)
-        buffer.truncate()
-        writer.writerow(list(cells))
-        return buffer.getvalue()
-
-    yield line(columns)
+    yield csv_line(columns)
     for row in rows:
         values = flat(row)
-        yield line(_cell(reached(values, name)) for name in columns)
+        yield csv_line(reached(values, name) for name in columns)
+
+
+def csv_line(values: Iterable[Any]) -> str:
+    """One line of a CSV with its end: texts quoted where they must be, and no cell a formula."""
+    buffer = io.StringIO()
+    csv.writer(buffer).writerow([_cell(value) for value in values])  # its \r\n makes it quote both of them in cells
+    return buffer.getvalue()[:-2] + "\n"
 
 
 def _cell(value: Any) -> str:
