@@ -1,0 +1,1 @@
+"""Ratios of time, processor time, memory and disk against bare floors, each pair measured in turn in one call."""

@@ -1,0 +1,41 @@
+"""`python -m benchmarks [--quick | --full] [--only NAME]...`: measure, and print one table."""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from pathlib import Path
+
+from benchmarks import realtime
+from benchmarks.measure import Scale
+from benchmarks.table import Row, drawn
+
+BENCHMARKS = {"realtime": realtime.measure}
+
+QUICK = Scale(small=2_000, large=50_000, submitted=100_000, answers=10_000, rounds=2)
+FULL = Scale(huge=10_000_000)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    size = parser.add_mutually_exclusive_group()
+    size.add_argument("--quick", action="store_const", const=QUICK, dest="scale", help="small sizes, a minute")
+    size.add_argument("--full", action="store_const", const=FULL, dest="scale", help="ten million jobs too")
+    parser.add_argument("--only", action="append", choices=BENCHMARKS, help="may be given several times")
+    parser.add_argument("--folder", type=Path, help="where the scratch databases go; default: the system's")
+    parser.set_defaults(scale=Scale())
+    said = parser.parse_args()
+    rows: list[Row] = []
+    for name in said.only or BENCHMARKS:
+        began = time.monotonic()
+        with tempfile.TemporaryDirectory(prefix="batchrun-benchmark-", dir=said.folder) as folder:
+            rows += BENCHMARKS[name](said.scale, Path(folder))
+        print(f"{name}: {time.monotonic() - began:.0f} s", flush=True)
+    print()
+    print(drawn(rows))
+    return int(any(row.fine is False for row in rows))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
