@@ -128,7 +128,8 @@ class Realtime:
             tries=claim.tries,
             limited=self._limited.get(claim.job, 0),
             policy=run.policy,
-            jitter=self._dice.random(),
+            # The system's own dice are a call of it, and between two threads a place to wait: not for each answer.
+            jitter=0.0 if isinstance(outcome, Succeeded) else self._dice.random(),
             outage=lane.outage,
         )
         if isinstance(outcome, RateLimited):
