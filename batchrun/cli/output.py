@@ -184,9 +184,10 @@ def _json(screen: Screen, name: str, items: Iterable[Row], columns: Sequence[str
 def _csv(screen: Screen, items: Iterable[Row], columns: Sequence[str]) -> int:
     from batchrun.report.export import csv_line
 
+    safe = clean if screen.tty else str
+
     def write(values: Iterable[Any]) -> None:
-        line = csv_line(value if isinstance(value, int | float) else cell(value) for value in values)
-        screen.write(clean(line, lines=True) if screen.tty else line)
+        screen.write(csv_line(value if isinstance(value, int | float) else safe(cell(value)) for value in values))
 
     write(columns)
     n = 0
