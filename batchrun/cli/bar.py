@@ -60,6 +60,8 @@ class Bar:
         self._live.update(Group(*lines), refresh=True)
 
     def close(self) -> None:
+        self.look()
+        self.tick()
         self._live.stop()
 
 

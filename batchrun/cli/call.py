@@ -87,6 +87,18 @@ class Call:
                 self.screen.warn(warning)
         return settings
 
+    def typed(self, command: str) -> str:
+        """*command* (`batchrun run nightly`) with the flags that lead to the same queue, for somebody to type."""
+        from batchrun.report.cures import word
+
+        words = [command]
+        if self.flags.simulate:
+            words.append("--simulate")
+        for flag, value in (("--db", self.flags.db), ("--config-file", self.flags.config_file)):
+            if value is not None:
+                words += [flag, word(value)]
+        return " ".join(words)
+
     @property
     def now(self) -> Millis:
         """The wall clock, for what is shown."""

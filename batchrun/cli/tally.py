@@ -31,6 +31,10 @@ WINDOW = 60.0
 """Seconds over which a speed is taken."""
 
 
+TELLING = 10
+"""Jobs that must have ended in it before it tells when all will be done."""
+
+
 @dataclass(slots=True, kw_only=True)
 class Progress:
     """How far one run is. `total` is None where nobody counted its jobs."""
@@ -110,9 +114,9 @@ class Tally:
 
     def eta(self, progress: Progress) -> float | None:
         """Seconds until *progress* may be done, if it goes on like this; None where nothing tells."""
-        rate = self.rate(progress.id)
-        if progress.total is None or rate <= 0:
+        if progress.total is None or sum(one == progress.id for _, one, _ in self._recent()) < TELLING:
             return None
+        rate = self.rate(progress.id)
         return (progress.total - progress.final) / rate
 
     @property

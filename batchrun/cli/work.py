@@ -15,9 +15,9 @@ from batchrun.cli.output import amount, at, dumps, headed
 from batchrun.cli.screen import Screen, clean
 from batchrun.cli.tally import Progress
 from batchrun.core.figures import dollars, span
-from batchrun.core.job import RunId
+from batchrun.core.job import Nanos, RunId
 from batchrun.core.states import RunState, State
-from batchrun.errors import BatchrunError, Exit
+from batchrun.errors import BatchrunError, Exit, WorkerBusy
 from batchrun.report.cures import word
 
 if TYPE_CHECKING:
@@ -27,6 +27,37 @@ if TYPE_CHECKING:
     from batchrun.wiring import Wish
 
 STOPPED = frozenset({Exit.INTERRUPTED, Exit.TERMINATED})
+
+
+def start(
+    call: Call,
+    settings: Settings,
+    ref: str,
+    record: dict[str, Any],
+    *,
+    only_stored: bool,
+    json: bool,
+    max_cost: Nanos | None = None,
+) -> Exit:
+    """Send what there is of the run *ref*, unless that is not wanted, or somebody else works on this queue.
+
+    *record* is what a program is told of how it came to this.
+    """
+    from batchrun.wiring import Wish
+
+    with call.reading() as reading:
+        run = reading.run(ref)
+    screen, name = call.screen, word(run.name)
+    if only_stored or not run.left:
+        if run.left:
+            screen.say(f"To send them:  {clean(call.typed(f'batchrun run {name}'))}")
+        return at_rest(call, settings, run, record, json=json)
+    try:
+        return work(call, settings, Wish(only=run.id, max_cost=max_cost), json=json, launch=record)
+    except WorkerBusy as busy:
+        look = clean(call.typed(f"batchrun status {name}"))
+        screen.say(f"{clean(busy.message)}\nIt takes these jobs too. To look:  {look}")
+        return at_rest(call, settings, run, record, json=json)
 
 
 def work(call: Call, settings: Settings, wish: Wish, *, json: bool, launch: dict[str, Any] | None = None) -> Exit:
@@ -60,7 +91,7 @@ def work(call: Call, settings: Settings, wish: Wish, *, json: bool, launch: dict
     seconds = time.monotonic() - begun
     if json:
         event(screen, "done", _done(ended, code, runs, seconds))
-    _tell(screen, ended, code, runs, seconds)
+    _tell(call, ended, code, runs, seconds)
     return code
 
 
@@ -111,11 +142,12 @@ def _exit(ended: Ended, runs: Sequence[RunSummary]) -> Exit:
     return ended.exit
 
 
-def _tell(screen: Screen, ended: Ended, code: Exit, runs: Sequence[RunSummary], seconds: float) -> None:
+def _tell(call: Call, ended: Ended, code: Exit, runs: Sequence[RunSummary], seconds: float) -> None:
     """How it ended; nothing when quiet and all is well."""
+    screen = call.screen
     tell = screen.say if code is Exit.OK else screen.must_say
     for run in runs:
-        tell(_line(run, code, seconds))
+        tell(_line(call, run, code, seconds))
     if code in STOPPED:
         return
     if ended.exit is not Exit.OK:
@@ -126,17 +158,16 @@ def _tell(screen: Screen, ended: Ended, code: Exit, runs: Sequence[RunSummary], 
         screen.say("Nothing is due.")
     for run in runs:
         if run.state is RunState.DONE:
-            name = clean(word(run.name))
-            failed = f"   What failed:  batchrun errors {name}" if run.n(State.FAILED) else ""
-            screen.say(f"Answers:  batchrun results {name}{failed}")
+            name = word(run.name)
+            screen.say(clean(f"Answers:  {call.typed(f'batchrun results {name}')}"))
+            if run.n(State.FAILED):
+                screen.say(clean(f"What failed, and what to do:  {call.typed(f'batchrun errors {name}')}"))
 
 
-def _line(run: RunSummary, code: Exit, seconds: float) -> str:
+def _line(call: Call, run: RunSummary, code: Exit, seconds: float) -> str:
     if code in STOPPED and run.left:
-        return (
-            f"Stopped. {run.finished:,} done, {run.left:,} to do, nothing lost. "
-            f"Continue:  batchrun run {clean(word(run.name))}"
-        )
+        command = clean(call.typed(f"batchrun run {word(run.name)}"))
+        return f"Stopped. {run.finished:,} done, {run.left:,} to do, nothing lost. Continue:  {command}"
     counts = [
         ("succeeded", State.SUCCEEDED),
         ("failed", State.FAILED),

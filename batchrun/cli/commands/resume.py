@@ -32,7 +32,7 @@ def resume(call: Call, run: str | None, json: bool) -> Exit:
     for pause in lifted:
         since = f"since {moment(pause.since)}"
         screen.say(f"{screen.talk_mark(Mark.OK)} lifted: {pause.scope} {clean(pause.reason)}, {since}")
-    screen.say("To go on:  batchrun run" if lifted else "Nothing is paused.")
+    screen.say(f"To go on:  {call.typed('batchrun run')}" if lifted else "Nothing is paused.")
     return Exit.OK
 
 

@@ -15,10 +15,10 @@ from batchrun.cli.confirm import confirmed
 from batchrun.cli.output import document, dumps
 from batchrun.cli.reading import Counter, headline
 from batchrun.cli.screen import Mark, Screen, clean
+from batchrun.cli.work import start
 from batchrun.core.figures import DOLLAR, count, dollars
 from batchrun.core.states import State
-from batchrun.errors import Exit, UsageError, WorkerBusy
-from batchrun.report.cures import word
+from batchrun.errors import Exit, UsageError
 
 if TYPE_CHECKING:
     from batchrun.core.estimate import Estimate
@@ -101,7 +101,9 @@ def submit(
         if dry_run:
             return _dry(call, settings, submission, json=json)
         stored = _stored(call, settings, submission, yes=yes)
-    return Exit.USAGE if stored is None else _start(call, settings, stored, only_stored=no_run, json=json)
+    if stored is None:
+        return Exit.USAGE
+    return start(call, settings, stored.run, stored.record, only_stored=no_run, json=json)
 
 
 def _wanted(
@@ -268,25 +270,3 @@ def _dry(call: Call, settings: Settings, submission: Submission, *, json: bool) 
     else:
         screen.say(f"Would have {_said(draft)}")
     return Exit.OK
-
-
-# -- starting --------------------------------------------------------------------------------------------------------
-
-
-def _start(call: Call, settings: Settings, stored: Stored, *, only_stored: bool, json: bool) -> Exit:
-    """Send what is there to do, here and in front, unless somebody else works on this queue."""
-    from batchrun.cli.work import at_rest, work
-    from batchrun.wiring import Wish
-
-    with call.reading() as reading:
-        run = reading.run(stored.run)
-    screen = call.screen
-    if only_stored or not run.left:
-        if run.left:
-            screen.say(f"To send them:  batchrun run {clean(word(run.name))}")
-        return at_rest(call, settings, run, stored.record, json=json)
-    try:
-        return work(call, settings, Wish(only=run.id), json=json, launch=stored.record)
-    except WorkerBusy as busy:
-        screen.say(f"{clean(busy.message)}\nIt takes these jobs too. To look:  batchrun status {clean(word(run.name))}")
-        return at_rest(call, settings, run, stored.record, json=json)

@@ -1,0 +1,120 @@
+"""`batchrun retry`: put failed jobs back, and send them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from batchrun.cli import options
+from batchrun.cli.call import Call
+from batchrun.cli.output import document
+from batchrun.cli.screen import Mark, clean
+from batchrun.cli.work import start
+from batchrun.core.figures import count
+from batchrun.errors import Exit, UsageError
+
+if TYPE_CHECKING:
+    from batchrun.core.select import Selection
+    from batchrun.library.wishes import Returned
+
+
+@options.command(
+    "batchrun retry --dry-run",
+    "batchrun retry nightly -s error:overloaded",
+    "batchrun retry nightly --include refused --set max_tokens=2048",
+)
+@options.run
+@options.select
+@click.option("--include", type=click.Choice(["refused"]), help="Also those that were refused as they are.")
+@click.option("--set", "sets", multiple=True, metavar="NAME=VALUE", help="Set a parameter of each of them anew.")
+@click.option("--no-run", is_flag=True, help="Only put back; `batchrun run` sends.")
+@options.setting("max_cost", "What this call may spend at most.")
+@options.dry_run
+@options.json
+def retry(
+    call: Call,
+    run: str,
+    select: Selection | None,
+    include: str | None,
+    sets: Sequence[str],
+    no_run: bool,
+    dry_run: bool,
+    json: bool,
+    **flags: str | None,
+) -> Exit:
+    """Put failed jobs back into the queue, each with all its tries, and send them here and now.
+
+    By default all that failed, but not those that were refused: the same request would be refused again. With -s
+    exactly the jobs it names, cancelled and held ones too. Jobs that have their answer are never put back.
+    """
+    from batchrun.library import wishes
+
+    settings = call.settings_with(**flags)
+    with call.reading():
+        pass  # says whether the queue is a simulated one
+    members = dict(_member(text) for text in sets)
+    done = wishes.retry(settings, run, select, refused=include == "refused", members=members, dry=dry_run)
+    if dry_run:
+        if json:
+            document(call.screen, "retry", {"dry_run": True, **_record(done)})
+        else:
+            _told(call, done, dry=True)
+        return Exit.OK
+    _told(call, done, dry=False)
+    return start(
+        call,
+        settings,
+        done.run.ref,
+        _record(done),
+        only_stored=no_run or not done.back,
+        max_cost=settings.max_cost,
+        json=json,
+    )
+
+
+def _member(text: str) -> tuple[str, str]:
+    """NAME=VALUE as a parameter and the JSON text of its value; what is no JSON is text."""
+    from json import dumps, loads
+
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise UsageError(f"`--set {text}` is not NAME=VALUE", hint="for example --set max_tokens=2048")
+    try:
+        return name, dumps(loads(value), allow_nan=False)
+    except ValueError:
+        return name, dumps(value)
+
+
+def _told(call: Call, done: Returned, *, dry: bool) -> None:
+    screen, n = call.screen, done.back.total()
+    if dry:
+        screen.line(f"Would put back {count(n, 'job')} of run {clean(done.run.name)}{_kinds(done.back)}")
+    elif n:
+        screen.say(f"{screen.talk_mark(Mark.OK)} {count(n, 'job')} put back{_kinds(done.back)}")
+    else:
+        screen.say("Nothing to retry.")
+    if done.refused:
+        screen.say(
+            f"Not {done.refused.total():,} refused{_kinds(done.refused)}: the same request would be refused again; "
+            f"correct the file and submit it, or add --include refused"
+        )
+    for state, left in sorted(done.left.items()):
+        screen.say(f"Not {left:,} chosen that {'have their answer' if state == 'succeeded' else f'are {state}'}")
+
+
+def _kinds(errors: Counter[str]) -> str:
+    named = [f"{n:,} {clean(error)}" for error, n in errors.most_common(4) if error]
+    return f" ({', '.join(named)}{', …' if len(errors) > 4 else ''})" if named else ""
+
+
+def _record(done: Returned) -> dict[str, Any]:
+    return {
+        "run": {"id": done.run.ref, "name": done.run.name},
+        "put_back": done.back.total(),
+        "by_error": dict(done.back),
+        "refused": done.refused.total(),
+        "left": {state.value: n for state, n in done.left.items()},
+    }
