@@ -16,6 +16,10 @@ EDGE_IDS = ("cf-ray", "x-amzn-requestid", "x-amz-cf-id", "x-request-id", "x-azur
 """Headers in which edges and gateways name a request; their owners ask for them."""
 
 
+ABSURD = 1e15
+"""No number in a header means more than this; larger ones would not fit into a database."""
+
+
 def lowered(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
     """Headers as a mapping from lower-case names; of a name that comes twice, the last value."""
     return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in raw}
@@ -95,7 +99,7 @@ def _number(text: str | None) -> float | None:
         number = float(text)
     except ValueError:
         return None
-    return max(0.0, number) if math.isfinite(number) else None
+    return max(0.0, number) if math.isfinite(number) and number < ABSURD else None
 
 
 @lru_cache(maxsize=64)

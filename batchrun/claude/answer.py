@@ -7,6 +7,9 @@ from collections.abc import Mapping
 
 from batchrun.core.outcome import Answer, Usage
 
+ABSURD = 10**15
+"""No count of tokens is as large; what is would not fit into a database."""
+
 
 def answer_of(body: str, message: Mapping[str, object]) -> Answer:
     """The answer whose JSON text is *body* and whose value is *message*; what is missing or odd reads as nothing."""
@@ -56,7 +59,7 @@ def dumped(value: Mapping[str, object]) -> str:
 
 
 def _count(value: object) -> int:
-    return value if isinstance(value, int) and value > 0 else 0
+    return value if isinstance(value, int) and 0 < value < ABSURD else 0
 
 
 def _text(value: object) -> str | None:

@@ -85,7 +85,7 @@ class Messages:
                 )
                 headers = lowered(response.headers.raw)
                 try:
-                    if headers.get("content-type", "").startswith("text/event-stream"):
+                    if headers.get("content-type", "").lower().startswith("text/event-stream"):
                         limit.reschedule(None)
                         return await self._follow(response, headers, claim)
                     return self._whole(await response.aread(), response.status_code, headers, claim)

@@ -10,11 +10,13 @@ from batchrun.core.secrets import redacted
 LONGEST = 2_000
 """Characters a message keeps."""
 
+LOOKED_AT = 20_000
+"""Characters that are looked at for the sake of those."""
+
 PIECE = 12
 """So many characters of a secret in a row are not written down either."""
 
 REMOVED = "[removed]"
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # a terminal obeys some, and no database takes others
 _SECRET_NAMES = re.compile(r"auth|key|token|secret|cookie|password", re.IGNORECASE)
 
 
@@ -26,9 +28,11 @@ def secrets_in(headers: Mapping[str, object]) -> frozenset[str]:
 
 def wording(text: str, secrets: Iterable[str] = ()) -> str:
     """*text* on one line, without *secrets*, keys and passwords, at most 2,000 characters long."""
+    text = text[:LOOKED_AT]
     for secret in secrets:
         text = _without(text, secret)
-    text = " ".join(_UNPRINTABLE.sub(" ", redacted(text)).split())
+    # A terminal obeys some of what cannot be printed, and no database takes halves of characters.
+    text = " ".join("".join(each if each.isprintable() else " " for each in redacted(text)).split())
     return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
 
 

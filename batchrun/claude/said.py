@@ -85,7 +85,8 @@ def reply_of(status: int | None, headers: Mapping[str, str], said: Said, asked: 
         status=status,
         error_type=said.type,
         error_code=said.code,
-        message=wording(": ".join(part for part in (hint, said.message) if part), asked.secrets),
+        message=wording(": ".join(part for part in (hint, said.message) if part), asked.secrets)
+        or (f"status {status} without a word" if status is not None else ""),
         request_id=said.request_id,
         other_ids=tuple(wording(each, asked.secrets) for each in edge_ids(headers)),
         told=told(headers, asked.address),
@@ -116,4 +117,7 @@ def _title(page: str) -> str:
 def _dumped(body: object) -> str:
     if body is None or isinstance(body, str):
         return body or ""
-    return json.dumps(body, ensure_ascii=False)
+    try:
+        return json.dumps(body, ensure_ascii=False)
+    except RecursionError:
+        return "JSON too deep to be shown"

@@ -64,7 +64,7 @@ class _Block:
             if kind == "input_json_delta" and key == "partial_json":
                 self.json.append(str(new))
             elif kind == "citations_delta" and key == "citation":
-                self.value["citations"] = [*(self.value.get("citations") or ()), new]
+                self.value["citations"] = [*_list(self.value.get("citations")), new]
             elif kind not in REPLACING and isinstance(new, str) and isinstance(self.value.get(key, ""), str):
                 self.growing.setdefault(key, [self.value.get(key, "")]).append(new)
             elif kind not in REPLACING and isinstance(new, list) and isinstance(self.value.get(key), list):
@@ -76,6 +76,10 @@ class _Block:
         value = self.value | {key: "".join(pieces) for key, pieces in self.growing.items()}
         text = "".join(self.json)
         return value | _tool_input(text) if text else value
+
+
+def _list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def _tool_input(text: str) -> dict[str, Any]:
@@ -130,7 +134,8 @@ class Assembly:
         """The whole message. Raises ValueError if no message began."""
         if self._message is None:
             raise ValueError("the stream has no message_start")
-        content = [*self._message.get("content", ()), *(self._blocks[index].whole() for index in sorted(self._blocks))]
+        blocks = (self._blocks[index].whole() for index in sorted(self._blocks))
+        content = [*_list(self._message.get("content")), *blocks]
         message = self._message | {"content": content}
         return message | {UNKNOWN_EVENTS: self._unknown} if self._unknown else message
 

@@ -43,6 +43,7 @@ ASTRAY = frozenset({405, 407, 421, 426, 511})
 """Statuses that speak of the address or the way to it, never of the job."""
 
 HINTS: Mapping[int, str] = {
+    401: "not the API's own answer: a proxy or portal that wants a login",
     403: "not the API's own answer: a proxy or firewall, or a region that the API does not serve",
     404: "not the API's own answer: check the base URL",
     405: "check the base URL",
@@ -57,7 +58,7 @@ def refusal(status: int, headers: Mapping[str, str], body: object, asked: Asked)
     said = heard(headers, body, asked)
     if 300 <= status < 400:
         return Misrouted(reply=reply_of(status, headers, said, asked, _redirected(headers)))
-    astray = status in ASTRAY or not (said.genuine or said.shaped)
+    astray = status in ASTRAY or not (said.genuine or (said.shaped and status != 403))
     reply = reply_of(status, headers, said, asked, HINTS.get(status, "") if astray else "")
     if status >= 500:
         return _server_failed(status, headers, said, reply, asked)
@@ -168,7 +169,7 @@ def _refused(status: int, said: Said, reply: Reply, asked: Asked) -> Outcome:
         case 400 if said.code == "request_body_timeout":  # nothing was done (anthropic 2.11.0)
             return ServerFailed(reply=reply)
         case 403 if not said.genuine:
-            return Misrouted(reply=replace(reply, message=f"{HINTS[403]}: {reply.message}"))
+            return Misrouted(reply=reply)
         case 403 if _names_model(said, asked):
             return ModelUnavailable(reply=reply)
         case 403 if not _names_object(said, asked):
@@ -189,8 +190,11 @@ def _names_object(said: Said, asked: Asked) -> bool:
 
 
 def _redirected(headers: Mapping[str, str]) -> str:
-    target = urlsplit(headers.get("location", ""))
-    where = f"{target.scheme}://{target.hostname}" if target.hostname else "another address"
+    try:
+        target = urlsplit(headers.get("location", ""))
+        where = f"{target.scheme}://{target.hostname}" if target.hostname else "another address"
+    except ValueError:
+        where = "an address that is none"
     return f"redirected to {where}, which is not followed: check the base URL"
 
 

@@ -56,7 +56,7 @@ def test_the_limits_of_all_three_dimensions_are_read() -> None:
     )
 
 
-@pytest.mark.parametrize("limit", ["", "many", "-5", "0", "nan", "inf"])
+@pytest.mark.parametrize("limit", ["", "many", "-5", "0", "nan", "inf", "1e300"])
 def test_a_garbled_limit_is_no_limit(limit: str) -> None:
     assert told(anthropic_ratelimit_requests_limit=limit).requests is None
 

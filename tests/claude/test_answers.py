@@ -83,6 +83,7 @@ def test_the_body_leaves_as_the_claim_has_it() -> None:
             Usage(output=8, thinking=6, web_searches=2, speed="fast", geo="us"),
         ),
         ({"input_tokens": None, "output_tokens": "many", "cache_creation": 1, "server_tool_use": None}, Usage()),
+        ({"input_tokens": 10**30}, Usage()),
         (None, Usage()),
         ("much", Usage()),
     ],

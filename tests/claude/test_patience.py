@@ -12,8 +12,8 @@ import pytest
 from batchrun.claude.client import Connection, build
 from batchrun.claude.messages import WHOAMI, Messages
 from batchrun.core.account import Account
-from batchrun.core.outcome import Dropped, Outcome, Succeeded
-from tests.claude.api import API, BASE, KEY, claim
+from batchrun.core.outcome import Dropped, Outcome, ServerFailed, Succeeded
+from tests.claude.api import API, BASE, KEY, claim, error
 from tests.claude.test_stream import END, SSE, START, STOP, text, wire
 from tests.virtual import VirtualClock, run
 
@@ -27,11 +27,15 @@ class Dripping(httpx2.AsyncByteStream):
     def __init__(self, pieces: Sequence[bytes], pause: float) -> None:
         self._pieces = pieces
         self._pause = pause
+        self.closed = False
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         for piece in self._pieces:
             await asyncio.sleep(self._pause)
             yield piece
+
+    async def aclose(self) -> None:
+        self.closed = True
 
 
 def room(clock: VirtualClock, *, headers: dict[str, str], body: Dripping, before: float = 0.0) -> Messages:
@@ -57,6 +61,16 @@ def test_a_stream_may_take_hours() -> None:
     outcome, seconds = timed(headers=SSE, body=Dripping(pieces, 300.0))
     assert isinstance(outcome, Succeeded)
     assert seconds > 8 * 3600
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_stream_gives_its_connection_back_as_soon_as_its_message_is_over(whole: bool) -> None:
+    pieces = [wire([START]), wire([END, STOP]) if whole else wire([error("api_error")]), b"never read"]
+    body = Dripping(pieces, 1.0)
+    outcome, seconds = timed(headers=SSE, body=body)
+    assert isinstance(outcome, Succeeded if whole else ServerFailed)
+    assert body.closed
+    assert seconds == pytest.approx(2.0, abs=0.5)
 
 
 def test_an_answer_that_is_not_streamed_ends_in_its_time_even_if_it_drips() -> None:

@@ -298,6 +298,15 @@ def test_a_redirect_names_the_host_it_wants_and_nothing_more() -> None:
     assert "abc" not in reply.message
 
 
+def test_a_redirect_to_nonsense_is_still_a_redirect() -> None:
+    reply = send(Said(status=302, headers={"location": "http://[nowhere"})).reply
+    assert "an address that is none" in reply.message
+
+
+def test_silence_has_words_too() -> None:
+    assert send(Said(status=502, headers={})).reply.message == "status 502 without a word"
+
+
 def test_a_404_that_names_a_file_of_the_request_concerns_this_job_alone() -> None:
     body = {"model": MODEL, "messages": [{"role": "user", "content": [{"file_id": "file_011CNha8iCJcU1wX"}]}]}
     said = Said(status=404, body=error("not_found_error", "File not found: file_011CNha8iCJcU1wX"))

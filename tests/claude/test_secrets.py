@@ -93,6 +93,12 @@ def test_words_are_fit_for_a_screen_and_a_database(text: str, expected: str) -> 
     assert wording(text) == expected
 
 
+def test_a_long_token_in_a_long_page_is_taken_out_in_no_time() -> None:
+    token = "".join(f"{n:08x}" for n in range(300))
+    outcome = send(Said(status=502, body=f"{token} " * 4_000, headers={}), secret=token)
+    assert token[:16] not in repr(outcome)
+
+
 def test_an_empty_secret_takes_nothing_out() -> None:
     said: Any = Said(status=400, body=error("invalid_request_error", "plain"))
     assert send(said, headers={"x-key": ""}).reply.message == "plain"
