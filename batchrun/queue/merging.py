@@ -177,11 +177,11 @@ class Merge:
             return
         replacing.drop_stuck(tx, self.run, self._free)
         places = {run: self._places_in(tx, run) for run in replacing.touched(tx)}
+        for run in {*places, *([target] if added.new else [])}:
+            reopen(tx, run, now)
         replacing.replace(tx, self.run, self._free, places)
         if added.new:
             self._join(tx, target, places.get(target) or self._places_in(tx, target))
-        for run in {*places, *([target] if added.new else [])}:
-            reopen(tx, run, now)
         tx.connection.execute(runs.update().where(runs.c.id == target).values(**said))
         clearing.forget(tx, self.run)
 
