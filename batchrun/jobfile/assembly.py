@@ -56,6 +56,8 @@ class Assembly:
         Raises ValueError for a value that cannot be sent (an infinite number, half a character), and only for such.
         """
         rules = self._rules
+        if draft.missing:
+            return None
         request = draft.request if common is None else {**common.request, **draft.request}
         name = request.get("model")
         model = rules.models.find(name) if isinstance(name, str) else None

@@ -31,6 +31,7 @@ class Draft:
     metadata: str | None = None
     prefix: Path = ()
     prompted: bool = False
+    missing: bool = False  #: there is no request at all to look into
 
     def written(self, path: Path) -> Path:
         """Where in the written job the value at *path* of the request stands."""
@@ -53,7 +54,6 @@ def anthropic(line: Mapping[str, Any]) -> Draft:
                 hint="or write `id` instead of `custom_id`, and the parameters beside it",
             )
         )
-        params = {}
     key = line.get("custom_id")
     if not isinstance(key, str):
         path: Path = ("custom_id",) if "custom_id" in line else ()
@@ -65,6 +65,8 @@ def anthropic(line: Mapping[str, Any]) -> Draft:
     if len(line) > 2:
         faults += _unknown_beside_params(line)
     metadata = _metadata(line, faults)
+    if not isinstance(params, dict):
+        return Draft(key=key, request={}, faults=faults, missing=True)
     return Draft(key=key, request=params, faults=faults, metadata=metadata, prefix=("params",))
 
 
@@ -119,7 +121,7 @@ def _request(entry: Mapping[str, Any], faults: list[Fault]) -> tuple[dict[str, A
                 hint="write `messages` for pictures, documents or several turns",
             )
         )
-    messages = [{"role": "user", "content": prompt}]
+    messages = [{"role": "user", "content": prompt if isinstance(prompt, str) else "(told above)"}]
     return {
         "messages" if name == "prompt" else name: messages if name == "prompt" else value
         for name, value in entry.items()

@@ -6,18 +6,17 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from math import isfinite
 
 from batchrun.jobfile.codes import Code
 from batchrun.jobfile.faults import Path
-from batchrun.jobfile.json_text import DEPTH
-
-INTEGER_DIGITS = 4_300
-"""Python refuses to read longer whole numbers (sys.int_info.default_max_str_digits)."""
+from batchrun.jobfile.json_text import DEPTH, is_whole
 
 _BLANK = re.compile(r"[ \t\n\r]*")
 _TOKEN = re.compile(
     r'[ \t\n\r]*+(?:(?P<text>"(?:[^"\\]++|\\.)*+")|(?P<mark>[{}\[\],:])|(?P<word>[^\s"{}\[\],:]++))', re.DOTALL
 )
+_NUMBER = re.compile(r"-?[0-9]++(?P<fraction>(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?)")
 _PLACES = json.JSONDecoder()
 
 
@@ -84,7 +83,10 @@ class _Open:
 
 
 def blemishes(text: str) -> Iterator[Blemish]:
-    """All that is wrong with *text* beside its grammar, in order; ends at nesting that is too deep."""
+    """All that is wrong with *text* beside its grammar, in order; ends at nesting that is too deep.
+
+    Where the grammar is wrong, too, what is found need not be all.
+    """
     stack: list[_Open] = []
     at = 0
     while token := _TOKEN.match(text, at):
@@ -114,10 +116,13 @@ def blemishes(text: str) -> Iterator[Blemish]:
 def _number(word: str, start: int) -> Iterator[Blemish]:
     if word in {"NaN", "Infinity", "-Infinity"}:
         yield Blemish(Code.NO_JSON_NUMBER, start, len(word), word)
-    elif len(word) > INTEGER_DIGITS and word.lstrip("-").isdecimal():
-        yield Blemish(Code.TOO_MANY_DIGITS, start, len(word), str(len(word)))
-    elif word[-1].isdecimal() and abs(float(word)) == float("inf"):
-        yield Blemish(Code.NO_JSON_NUMBER, start, len(word), word)
+    elif (number := _NUMBER.fullmatch(word)) is None:
+        return  # the grammar's business
+    elif number["fraction"]:
+        if not isfinite(float(word)):
+            yield Blemish(Code.NO_JSON_NUMBER, start, len(word), word)
+    elif not is_whole(word):
+        yield Blemish(Code.TOO_MANY_DIGITS, start, len(word))
 
 
 def _text(literal: str, start: int, top: _Open | None) -> Iterator[Blemish]:

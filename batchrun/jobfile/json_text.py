@@ -52,3 +52,12 @@ def too_deep(value: Any, limit: int = DEPTH) -> bool:
         if not level:
             return False
     return True
+
+
+def is_whole(digits: str) -> bool:
+    """Whether Python reads *digits* as a whole number; it refuses more than 4,300 of them."""
+    try:
+        int(digits)
+    except ValueError:
+        return False
+    return True

@@ -23,6 +23,7 @@ from batchrun.jobfile.json_text import DEPTH, read
 LINE_BYTES = 34 * 1024 * 1024
 """How much of a line is read at most: somewhat more than the largest request the API takes."""
 
+_EXAMPLE = 'for example `{"id": "a", "model": "claude-haiku-5-5", "max_tokens": 256, "prompt": "…"}`'
 _MOST_BLEMISHES = 20
 _CURES = {
     "Extra data": "one line holds one object, and nothing after it",
@@ -125,11 +126,26 @@ class JsonLines:
         return fault.at(self._name, number, text, error.pos)
 
     def _not_strict(self, number: int, text: str) -> Iterator[Problem]:
-        """Why a line whose grammar is right is no JSON value that can be sent as it is."""
-        found = list(islice(blemishes(text), _MOST_BLEMISHES)) or [Blemish(Code.TOO_DEEP, 0, 1)]
-        for blemish in found:
-            fault = _fault_of(blemish)
-            yield fault.at(self._name, number, text, blemish.offset, blemish.width)
+        """Why a line is no JSON value that can be sent as it is, where its grammar need not be what is wrong."""
+        empty = True
+        for blemish in islice(blemishes(text), _MOST_BLEMISHES):
+            empty = False
+            yield _fault_of(blemish).at(self._name, number, text, blemish.offset, blemish.width)
+        if empty:
+            yield self._unread(number, text)
+
+    def _unread(self, number: int, text: str) -> Problem:
+        """Why a line without a blemish could not be read."""
+        fault = Fault(code=Code.NOT_JSON, message="not JSON that can be sent")
+        try:
+            json.loads(text)
+        except json.JSONDecodeError as error:
+            return self._not_json(number, text, error)
+        except RecursionError:
+            fault = _fault_of(Blemish(Code.TOO_DEEP, 0, 1))
+        except ValueError:
+            pass  # that is all there is to say
+        return fault.at(self._name, number, text)
 
     def _not_utf8(self, number: int, raw: bytes, error: UnicodeDecodeError) -> Problem:
         return not_utf8(raw, error).at(
@@ -166,7 +182,7 @@ def _misfit(value: Any) -> Fault | None:
         return Fault(
             code=Code.NOT_AN_OBJECT,
             message=f"a line must hold an object, not {article(value)}",
-            hint='for example `{"id": "a", "model": "claude-haiku-5-5", "max_tokens": 256, "prompt": "…"}`',
+            hint="`jq -c '.[]' FILE > jobs.jsonl` makes lines of a list" if isinstance(value, list) else _EXAMPLE,
         )
     if "params" in value:
         return None

@@ -7,6 +7,7 @@ import json
 import re
 from enum import Enum, auto
 from pathlib import PurePath
+from typing import Any
 
 from batchrun.jobfile.codes import Code
 from batchrun.jobfile.faults import Fault
@@ -28,10 +29,10 @@ _SIGNS = (
     (b"PAR1", "a Parquet file", "a job file is plain text"),
     (b"SQLite format 3\0", "a SQLite database", "a job file is plain text"),
     (b"%PDF-", "a PDF", "a job file is plain text"),
-    (codecs.BOM_UTF16_LE, "text in UTF-16", "`iconv -f UTF-16 -t UTF-8 FILE`"),
-    (codecs.BOM_UTF16_BE, "text in UTF-16", "`iconv -f UTF-16 -t UTF-8 FILE`"),
 )
 _YAML_KEY = re.compile(r"""(?:[A-Za-z_][\w-]*|"[^"]*"|'[^']*')[ \t]*:(?:\s|$)""")
+_OBJECT = re.compile(r"^\{.*[^\s{]", re.MULTILINE)
+"""A line that is more than an opening brace."""
 _WANTED = "a job file is JSON objects, one in each line, or YAML with `version: 1` and `jobs:`"
 
 
@@ -42,21 +43,21 @@ def layout_of(head: bytes, name: str) -> Layout | Fault:
     for sign, what, hint in _SIGNS:
         if head.startswith(sign):
             return Fault(code=Code.BINARY, message=f"this is {what}, not a job file", hint=hint)
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) and b"\0" in head:
+        return Fault(code=Code.BINARY, message="this is text in UTF-16", hint="`iconv -f UTF-16 -t UTF-8 FILE`")
     text = head.decode("utf-8", "replace").removeprefix("\ufeff").lstrip()
+    first, _, rest = text.partition("\n")
+    goes_on = _OBJECT.search(rest) is not None
     suffix = PurePath(name).suffix.lower()
     yaml, lines = suffix in {".yaml", ".yml"}, suffix in {".jsonl", ".ndjson", ".json"}
-    if text.startswith("{"):
-        return _braced(text, yaml=yaml)
-    if b"\0" in head or not (yaml or lines or _is_utf8(head)):
+    if not goes_on and (b"\0" in head or not (yaml or lines or text.startswith("{") or _is_utf8(head))):
         return Fault(code=Code.BINARY, message="this is not text in UTF-8", hint=_WANTED)
+    if text.startswith("{"):
+        return _braced(first, yaml=yaml, whole=goes_on or not rest)
     if text.startswith("[") and not yaml:
-        return Fault(
-            code=Code.UNKNOWN_SHAPE,
-            message="this is a JSON list; the jobs must stand one in each line",
-            hint="`jq -c '.[]' FILE > jobs.jsonl`",
-        )
+        return _bracketed(first, goes_on=goes_on, sure=suffix in {".jsonl", ".ndjson"})
     keyed = _is_yaml(text)
-    if "\n{" in text and (lines or not (keyed or yaml)):
+    if goes_on and (lines or not (keyed or yaml)):
         return Layout.JSON_LINES
     if keyed or yaml:
         return Layout.YAML
@@ -65,22 +66,42 @@ def layout_of(head: bytes, name: str) -> Layout | Fault:
     return Fault(code=Code.UNKNOWN_SHAPE, message="this is neither JSON lines nor YAML with jobs", hint=_WANTED)
 
 
-def _braced(text: str, *, yaml: bool) -> Layout | Fault:
-    """The layout of a text that begins with a brace: YAML may begin so, too, and so does JSON over several lines."""
-    first, newline, _ = text.partition("\n")
-    try:
-        value = json.loads(first)
-    except (ValueError, RecursionError):
-        value = None
+def _bracketed(first: str, *, goes_on: bool, sure: bool) -> Layout | Fault:
+    """The layout of a text that begins with a bracket: one bad line among good ones, or a JSON list of jobs.
+
+    *goes_on*: other lines look like objects; *sure*: the name says that it is JSON lines.
+    """
+    if first.strip() != "[" and (sure or (goes_on and _value(first) is not None)):
+        return Layout.JSON_LINES
+    return Fault(
+        code=Code.UNKNOWN_SHAPE,
+        message="this is a JSON list; the jobs must stand one in each line",
+        hint="`jq -c '.[]' FILE > jobs.jsonl`",
+    )
+
+
+def _braced(first: str, *, yaml: bool, whole: bool) -> Layout | Fault:
+    """The layout of a text whose first line begins with a brace: YAML may begin so, and JSON over several lines.
+
+    *whole*: other lines look like objects, or there are none.
+    """
+    value = _value(first)
     if yaml and not (isinstance(value, dict) and not (ANTHROPIC | SHORT).isdisjoint(value)):
         return Layout.YAML
-    if newline and first.strip() == "{":
+    if first.strip() == "{" and not whole:
         return Fault(
             code=Code.UNKNOWN_SHAPE,
             message="this is JSON over several lines; the jobs must stand one in each line",
             hint="`jq -c . FILE > jobs.jsonl`, or `jq -c '.requests[]' FILE > jobs.jsonl` for the body of a batch",
         )
     return Layout.JSON_LINES
+
+
+def _value(line: str) -> Any:
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _is_yaml(text: str) -> bool:

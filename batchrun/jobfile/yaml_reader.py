@@ -7,6 +7,7 @@ the process (PyYAML 6.0.3). Types are those of YAML 1.2's core schema: `no` and 
 from __future__ import annotations
 
 import re
+from math import isfinite
 from typing import NoReturn
 
 import yaml
@@ -14,8 +15,7 @@ import yaml
 from batchrun.jobfile.codes import Code
 from batchrun.jobfile.excerpt import shown
 from batchrun.jobfile.faults import Fault
-from batchrun.jobfile.json_places import INTEGER_DIGITS
-from batchrun.jobfile.json_text import DEPTH
+from batchrun.jobfile.json_text import DEPTH, is_whole
 from batchrun.jobfile.yaml_nodes import Node, Place, Spot, Tree
 
 NODES = 1_000_000
@@ -32,6 +32,7 @@ _CURES = {
     "did not find expected key": "look at the indentation; a text with quotes or `: ` in it needs quotes round it",
     "did not find expected '-' indicator": "the items of a list begin with `- ` in the same column",
     "unexpected end of stream": "a quote or bracket is not closed",
+    "tab character": "indent with spaces",
     "control characters": "remove the control character, or write it as an escape in double quotes",
     "escape code": "write the character itself",
 }
@@ -178,17 +179,18 @@ class _Builder:
         elif text in _BOOL:
             node.value = _BOOL[text]
         elif _INT.fullmatch(text):
-            if len(text) > INTEGER_DIGITS:
-                self._fault(node, Code.TOO_MANY_DIGITS, f"a number of {len(text):,} digits", "put it in quotes")
-            else:
+            if is_whole(text):
                 node.value = int(text)
+            else:
+                self._fault(node, Code.TOO_MANY_DIGITS, f"a number of {len(text):,} digits", "put it in quotes")
         elif _RADIX.fullmatch(text):
             node.value = int(text, 0)
         elif _INFINITE.fullmatch(text):
             self._fault(node, Code.NO_JSON_NUMBER, f"JSON has no number `{shown(text)}`", "put a text in quotes")
         elif _FLOAT.fullmatch(text):
-            node.value = float(text)
-            if abs(node.value) == float("inf"):
+            if isfinite(value := float(text)):
+                node.value = value
+            else:
                 self._fault(node, Code.NO_JSON_NUMBER, f"JSON has no number `{shown(text)}`")
 
     def _fault(self, node: Node, code: Code, message: str, hint: str = "") -> None:
