@@ -60,7 +60,8 @@ _RUNS_BY_PREFIX = f"{_RUN} WHERE substr(r.name, 1, length(?)) = ? ORDER BY r.id 
 _RUN_NAMES = "SELECT name FROM runs ORDER BY id DESC LIMIT 1000"
 _RUNS_TOTAL = "SELECT COUNT(*) FROM runs"
 _CLASSES = """
-SELECT error, COUNT(*) FROM jobs WHERE run = ? AND state IN ('failed', 'held') GROUP BY error ORDER BY 2 DESC, 1
+SELECT error, COUNT(*) FROM jobs
+WHERE run = ? AND state IN ('failed', 'held') AND state = 'failed' GROUP BY error ORDER BY 2 DESC, 1
 """
 _NEXT_CLASS = """
 SELECT error FROM jobs WHERE run = ? AND state IN ('failed', 'held') AND error > ? ORDER BY error LIMIT 1
@@ -159,11 +160,11 @@ class Reading:
         return {RunId(run): n / seconds for run, n in Counter(run for run, _ in found).items()}
 
     def error_classes(self, run: RunId) -> list[tuple[str, int]]:
-        """The classes of error of the failed and held jobs and how many have each, the largest first."""
+        """The classes of error of the failed jobs and how many have each, the largest first."""
         return [(error or "", n) for error, n in self.rows(_CLASSES, run)]
 
     def error_names(self, run: RunId, most: int) -> list[str]:
-        """At most *most* of these classes by name: a few steps each, however many jobs failed."""
+        """At most *most* classes of failed and held jobs by name: a few steps each, however many there are."""
         names: list[str] = []
         while len(names) < most and (found := self.rows(_NEXT_CLASS, run, names[-1] if names else "")):
             names.append(found[0][0])

@@ -122,6 +122,8 @@ def doing(run: RunSummary, seen: Overview, now: Millis) -> Doing:
 
 
 def _open(run: RunSummary, seen: Overview, now: Millis) -> Doing:
+    if not run.left:
+        return Doing(words="done")
     held = pause_of(run, seen.pauses)
     if held is not None:
         return Doing(words=f"paused since {hour(held.since, now)}", command="batchrun resume", good=False)

@@ -6,14 +6,17 @@ import io
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from batchrun.cli import main
+from batchrun.cli.call import Call
 from batchrun.cli.screen import Screen
+from tests.cli.looking import LATER
 
 VARIABLES = ("NO_COLOR", "FORCE_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "CI", "COLUMNS", "TERM")
 
@@ -82,6 +85,17 @@ def process(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
         )
 
     return call
+
+
+@pytest.fixture
+def looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Where the queue lies that is looked at, at 12:51 on the 20th of November 2026 in UTC."""
+    monkeypatch.setattr(Call, "now", LATER)
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    yield tmp_path / "batchrun.db"
+    monkeypatch.undo()
+    time.tzset()
 
 
 def screen(

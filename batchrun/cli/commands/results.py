@@ -20,7 +20,7 @@ from batchrun.queue.jobrows import ResultRow
 from batchrun.queue.reading import Reading
 from batchrun.queue.rows import RunSummary
 from batchrun.report.cures import word
-from batchrun.report.export import ExportFormat, lines, reached
+from batchrun.report.export import reached
 from batchrun.report.flat import COLUMNS, flat, parsed, text_of
 
 if TYPE_CHECKING:
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 IN_TABLE = ("id", "stop_reason", "output_tokens", "cost", "text")
 RIGHT = ("input_tokens", "output_tokens", "cache_read_tokens", "cost", "attempts", "latency_s", "line")
+FOR_PEOPLE = 20
+"""Answers that a person gets to see unless more are asked for."""
+
 _FORMATS = (Format.TEXT, Format.TABLE, Format.JSON, Format.JSONL, Format.CSV, Format.TSV, Format.MD)
 
 
@@ -53,13 +56,16 @@ def results(
 ) -> Exit:
     """Show the answers of a run in the order of its file: as text on a terminal, as JSON lines elsewhere.
 
-    ✂ marks an answer that was cut off at max_tokens or at the context window.
+    A terminal gets the first 20 unless -n says otherwise. ✂ marks an answer that was cut off at
+    max_tokens or at the context window.
     """
     screen = call.screen
     form = chosen(format, screen, person=Format.TEXT, pipe=Format.JSONL)
     if fields is not None and form is Format.TEXT:
         form = Format.TABLE
     columns = chosen_fields(fields, COLUMNS, IN_TABLE if form in {Format.TABLE, Format.MD} else COLUMNS)
+    if limit is None and form is Format.TEXT and screen.tty and not raw:
+        limit = FOR_PEOPLE
     with call.reading() as reading:
         found = reading.run(run)
         answered = answers(reading, found.id, selection=select, answered=True, limit=limit)
@@ -67,8 +73,6 @@ def results(
             n = _raw(screen, answered)
         elif form is Format.TEXT:
             n = _text(screen, answered, found)
-        elif form is Format.CSV:
-            n = _csv(screen, answered, columns)
         else:
             extra = {"run": {"id": found.ref, "name": found.name}, "currency": "USD"}
             n = rows(screen, form, "results", _flat(answered, columns), columns=columns, right=RIGHT, extra=extra)
@@ -90,14 +94,6 @@ def _raw(screen: Screen, answered: Iterable[ResultRow]) -> int:
     for n, row in enumerate(answered, 1):  # noqa: B007  # the count is the answer
         body = row.answer.body.replace("\r", " ").replace("\n", " ") if row.answer else ""
         screen.line(clean(body) if screen.tty else body)
-    return n
-
-
-def _csv(screen: Screen, answered: Iterable[ResultRow], columns: tuple[str, ...]) -> int:
-    """As an export writes it: no cell of it is a formula."""
-    n = 0
-    for n, line in enumerate(lines(ExportFormat.CSV, answered, columns=columns)):  # noqa: B007  # the count is the answer
-        screen.write(clean(line, lines=True) if screen.tty else line)
     return n
 
 

@@ -60,7 +60,7 @@ def status(call: Call, run: str | None, every: bool, check: bool, json: bool) ->
 
 def _verdict(runs: Sequence[RunSummary]) -> Exit:
     """Whether all is done, and done well: the newest run's failures count, and any run's jobs that are left."""
-    if any(run.state in {RunState.OPEN, RunState.LOADING} for run in runs):
+    if any(run.state is RunState.LOADING or (run.state is RunState.OPEN and run.left) for run in runs):
         return Exit.PENDING
     return Exit.FAILED_JOBS if runs and runs[0].n(State.FAILED) else Exit.OK
 
@@ -146,7 +146,7 @@ class _Drawing:
             screen.line(f"{count(self.seen.older, 'older run')}: batchrun status --all")
         doing = summary.doing(run, self.seen, self.now)
         name = word(run.name)
-        if run.state is RunState.DONE:
+        if run.state is RunState.DONE or (run.state is RunState.OPEN and not run.left):
             screen.line(f"Look: batchrun results {clean(name)}   Take away: batchrun export {clean(name)} -o FILE")
         elif summary.pause_of(run, self.seen.pauses):
             screen.line(f"To go on at once: {screen.style('batchrun resume', Tone.HINT)}")
