@@ -17,6 +17,7 @@ class Circuit:
     def __init__(self) -> None:
         self.failures = 0
         self.last: Reply | None = None
+        self.told = False  #: whether somebody was told of this opening
         self._until = 0.0
         self._failed = 0.0
 
@@ -47,4 +48,5 @@ class Circuit:
         if began < self._failed:
             return
         self.failures = 0
+        self.told = False
         self._until = 0.0

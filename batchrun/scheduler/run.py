@@ -26,7 +26,7 @@ from batchrun.core.outcome import AccountStopped, Outcome
 from batchrun.core.ports import Clock, Dice, Sink, Store, Transport
 from batchrun.errors import Exit
 from batchrun.scheduler.circuit import Circuit
-from batchrun.scheduler.ending import of_account, of_first_call, of_foreign, of_money, of_pause, of_surroundings
+from batchrun.scheduler.ending import of_account, of_first_call, of_foreign, of_money, of_pause, of_surroundings, said
 from batchrun.scheduler.feed import Feed
 from batchrun.scheduler.heed import Heed
 from batchrun.scheduler.lanes import Lanes
@@ -139,6 +139,7 @@ class Pass:
             self._circuit.fail(told.reply, self._clock.steady())
             if self._circuit.exhausted:
                 return told
+            self._tell_circuit()
             await self._pause(self._circuit.rest(self._clock.steady()))
 
     async def _remember(self, told: Account) -> KnownAccount:
@@ -155,7 +156,8 @@ class Pass:
         while not self._over():
             self._wake.clear()
             await self._hear()
-            if self._circuit.open and self._realtime.entering:
+            if self._circuit.open:
+                self._tell_circuit()
                 await self._call_back()  # one at a time asks whether the way is open again
             if self._feed.doubtful or self._clock.steady() - self._looked >= LOOK:
                 await self._look()
@@ -284,6 +286,13 @@ class Pass:
         self._looked = self._clock.steady()
         await self._flush()
         return runs
+
+    def _tell_circuit(self) -> None:
+        """Say once, at the first failure, that nothing gets through and that it is tried again."""
+        if self._circuit.failures == 1 and not self._circuit.told and self._circuit.last is not None:
+            self._circuit.told = True
+            message = f"the API cannot be reached {said(self._circuit.last)}; trying again for two minutes"
+            self._emit(Trouble(at=self._clock.wall(), code="unreachable", message=message))
 
     def _emit(self, event: Event) -> None:
         self._sink.emit(event)
