@@ -66,7 +66,7 @@ _UNCANCELLED = Statement(
 )
 _WISH = (
     jobs.update()
-    .where(jobs.c.run == param("of"), jobs.c.cancel_requested.is_(None))
+    .where(jobs.c.run + lit(0) == param("of"), jobs.c.cancel_requested.is_(None))  # not by an index: few are out
     .values(cancel_requested=param("now"))
 )
 _WISH_RUNNING = Statement(_WISH.where(is_state(jobs.c.state, State.RUNNING), jobs.c.owner.is_not(None)))
@@ -89,10 +89,17 @@ def _cancel(source: State, *which: sa.ColumnElement[bool]) -> sa.Update:
 
 
 def _some(source: State) -> sa.ScalarSelect[int]:
-    chunk = sa.select(jobs.c.id).where(jobs.c.run == param("of"), is_state(jobs.c.state, source)).limit(lit(CHUNK))
-    if source is State.HELD:  # said in the words of the index on them
-        chunk = chunk.where(jobs.c.state.in_([lit(State.FAILED), lit(State.HELD)]))
-    return chunk.scalar_subquery()
+    """The next jobs of a run in the state *source*, in the words and the order of the index that has them."""
+    some = sa.select(jobs.c.id).where(is_state(jobs.c.state, source)).limit(lit(CHUNK))
+    if source is State.WAITING:
+        return some.where(jobs.c.run + lit(0) == param("of")).order_by(jobs.c.due).scalar_subquery()
+    some = some.where(jobs.c.run == param("of"))
+    if source is State.HELD:
+        either = jobs.c.state.in_([lit(State.FAILED), lit(State.HELD)])
+        return some.where(either).order_by(jobs.c.error, jobs.c.seq).scalar_subquery()
+    if source is State.QUEUED:
+        some = some.order_by(jobs.c.model, jobs.c.seq)
+    return some.scalar_subquery()
 
 
 _CANCEL_SOME = {

@@ -17,6 +17,11 @@ from batchrun.queue.statement import Row, Statement, lit, param
 from batchrun.queue.tables import jobs, run_counts, runs
 from batchrun.queue.transaction import Transaction, is_state
 
+OPEN = (
+    runs.c.state == lit(RunState.OPEN),
+    runs.c.state.in_([lit(RunState.LOADING), lit(RunState.OPEN)]),  # what the index on them says: ix_runs_open
+)
+
 PROMOTED = 1000
 """Jobs whose time has come that one call puts into the queue at most, so that a claim never waits for a million."""
 
@@ -96,7 +101,7 @@ _WORK = Statement(
     )
     .join(run_counts, run_counts.c.run == runs.c.id)
     .where(
-        runs.c.state == lit(RunState.OPEN),
+        *OPEN,
         sa.or_(is_state(run_counts.c.state, State.QUEUED), is_state(run_counts.c.state, State.WAITING)),
         run_counts.c.n > lit(0),
     )
@@ -170,7 +175,7 @@ _UNFINISHED = (
 )
 _SETTLE = Statement(
     runs.update()
-    .where(runs.c.state == lit(RunState.OPEN), ~_UNFINISHED)
+    .where(*OPEN, ~_UNFINISHED)
     .values(state=lit(RunState.DONE), done=param("now"))
     .returning(runs.c.id, runs.c.name)
 )
