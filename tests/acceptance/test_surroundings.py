@@ -202,6 +202,14 @@ def test_without_a_terminal_money_is_not_spent_unasked(home: Home) -> None:
     assert jobs_in(home) == 0
 
 
+def _tmpfs(folder: Path, megabytes: int) -> bool:
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(folder)]
+    return (
+        shutil.which("mount") is not None and subprocess.run(command, capture_output=True, check=False).returncode == 0
+    )
+
+
 # -- the database and the disk -------------------------------------------------------------------------------------
 
 
@@ -231,13 +239,19 @@ def test_a_newer_schema_is_refused_and_the_cure_is_an_upgrade(home: Home, good: 
         refused(home(command, "--simulate"), 2, "9999", "pip install -U")
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere")
 def test_a_read_only_folder_is_told(home: Home, good: Path) -> None:
-    home.folder.chmod(0o500)
+    folder = home.folder / "fixed"
+    if os.geteuid() == 0:  # root writes into every folder, but not into a file system that is read-only
+        if not _tmpfs(folder, 1):
+            pytest.skip("needs the right to mount a small file system")
+        subprocess.run(["mount", "-o", "remount,ro", str(folder)], check=True)
+    else:
+        folder.mkdir(mode=0o500)
     try:
-        refused(home("submit", "jobs.jsonl", "--yes", "--simulate"), 3, "permission")
+        refused(home("submit", "jobs.jsonl", "--yes", "--simulate", "--db", "fixed/q.db"), 3, "fixed")
     finally:
-        home.folder.chmod(0o700)
+        if os.geteuid() == 0:
+            subprocess.run(["umount", str(folder)], check=True)
 
 
 def test_the_database_is_for_its_owner_alone_whatever_the_umask(home: Home, good: Path) -> None:
@@ -248,14 +262,6 @@ def test_the_database_is_for_its_owner_alone_whatever_the_umask(home: Home, good
         os.umask(before)
     for path in home.folder.glob("batchrun-simulated.db*"):
         assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, path
-
-
-def _tmpfs(folder: Path, megabytes: int) -> bool:
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(folder)]
-    return (
-        shutil.which("mount") is not None and subprocess.run(command, capture_output=True, check=False).returncode == 0
-    )
 
 
 def test_a_full_disk_at_submit_leaves_nothing_half_added(home: Home) -> None:
