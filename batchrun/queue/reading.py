@@ -68,7 +68,7 @@ SELECT error FROM jobs WHERE run = ? AND state IN ('failed', 'held') AND error >
 """
 _COUNTS = "SELECT state, n FROM run_counts WHERE run = ?"
 _NEXT_DUE = "SELECT MIN(due) FROM jobs WHERE state = 'waiting'"
-_PRESENT = """SELECT id, pid, host, command, started FROM workers WHERE "left" IS NULL AND role = 'worker'"""
+_PRESENT = """SELECT id, role, pid, host, command, started FROM workers WHERE "left" IS NULL ORDER BY id"""
 _PAUSES = f"SELECT {PAUSE} FROM pauses ORDER BY since, scope, subject"
 
 _LATEST = """
@@ -125,16 +125,18 @@ class Reading:
         """Runs from the newest on: all that are not done and the newest others, or *every* one; and all pauses."""
         with self.moment():
             found = self.rows(_RUNS_ALL) if every else self.rows(_RUNS_TO_SHOW, SHOWN)
+            present = self._present()
             return Overview(
                 simulated=self.simulated,
                 runs=tuple(self._run(row) for row in found),
                 pauses=tuple(pause_of(row) for row in self.rows(_PAUSES)),
-                workers=self._workers(),
+                workers=tuple(one for one in present if one.role == "worker"),
+                loaders=frozenset(one.id for one in present if one.role == "loader"),
                 next_due=self.rows(_NEXT_DUE)[0][0],
                 older=self.rows(_RUNS_TOTAL)[0][0] - len(found),
             )
 
-    def _workers(self) -> tuple[WorkerRow, ...]:
+    def _present(self) -> tuple[WorkerRow, ...]:
         """Who came, did not leave, and still lives: the kernel keeps a lock for each."""
         found = self.rows(_PRESENT)
         if not found:
@@ -143,8 +145,8 @@ class Reading:
 
         locks = Locks(self.path)
         return tuple(
-            WorkerRow(id=id_, pid=pid, host=host, command=command, started=started)
-            for id_, pid, host, command, started in found
+            WorkerRow(id=id_, role=role, pid=pid, host=host, command=command, started=started)
+            for id_, role, pid, host, command, started in found
             if _lives(locks.alive(WorkerId(id_)), pid, host)
         )
 

@@ -25,6 +25,7 @@ class RunSummary:
     name: str
     state: RunState
     mode: str
+    loader: WorkerId | None  #: who adds jobs to it, if it lives
     counts: Counts
     sources: tuple[str, ...]  #: its files as the user named them
     digest: bytes | None  #: of all inputs of its last submit
@@ -69,6 +70,7 @@ class WorkerRow:
     """A process that works on this database."""
 
     id: WorkerId
+    role: str  #: "worker" drains the queue, "loader" adds jobs
     pid: int
     host: str
     command: str
@@ -82,20 +84,23 @@ class Overview:
     simulated: bool
     runs: tuple[RunSummary, ...]
     pauses: tuple[Pause, ...]
-    workers: tuple[WorkerRow, ...]  #: those that live
+    workers: tuple[WorkerRow, ...]  #: those that live and drain the queue
+    loaders: frozenset[WorkerId]  #: those that live and add jobs
     next_due: Millis | None  #: when the earliest waiting job of any run is due
     older: int  #: how many done runs were left out
 
 
-RUN = """r.id, r.name, r.state, r.mode, r.source, r.source_digest, r.account, r.account_name, a.origin, a.organization,
-       a.workspace, a.name, r.budget, r.spent, r.reserved, r.created, r.deadline, r.done, r.cancelled"""
+RUN = """r.id, r.name, r.state, r.mode, r.loader, r.source, r.source_digest, r.account, r.account_name, a.origin,
+       a.organization, a.workspace, a.name, r.budget, r.spent, r.reserved, r.created, r.deadline, r.done, r.cancelled"""
 """Of `runs r LEFT JOIN accounts a`."""
 
 PAUSE = "scope, subject, reason, message, since, until, probes, probed, hint"
 
 
 def run_of(row: Sequence[Any], counts: Iterable[tuple[str, int]]) -> RunSummary:
-    (id_, name, state, mode, source, digest, account, wanted, origin, organization, workspace, word, *rest) = row
+    (id_, name, state, mode, loader, source, digest, account, wanted, origin, organization, workspace, word, *rest) = (
+        row
+    )
     budget, spent, reserved, created, deadline, done, cancelled = rest
     by_state: dict[State, int] = {}
     for one, n in counts:
@@ -106,6 +111,7 @@ def run_of(row: Sequence[Any], counts: Iterable[tuple[str, int]]) -> RunSummary:
         name=name,
         state=RunState(state),
         mode=mode,
+        loader=loader,
         counts=by_state,
         sources=files_of(source),
         digest=digest,

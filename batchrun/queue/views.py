@@ -1,4 +1,4 @@
-"""The views: a documented interface for SQL tools, alike on SQLite and PostgreSQL. `docs` lists them from here.
+"""The views: a documented interface for SQL tools, alike on SQLite and PostgreSQL.
 
 Within one schema version columns may be added, never renamed or removed. What the names mean:
 

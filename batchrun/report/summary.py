@@ -103,14 +103,15 @@ class Doing:
 
     words: str
     command: str = ""
-    good: bool = True
 
 
 def doing(run: RunSummary, seen: Overview, now: Millis) -> Doing:
     """What is going on with *run*."""
     match run.state:
+        case RunState.LOADING if run.loader in seen.loaders:
+            return Doing(words="its jobs are being added")
         case RunState.LOADING:
-            return Doing(words="its jobs are being added", command=f"batchrun submit {_files(run)}")
+            return Doing(words="adding its jobs was cut short", command=f"batchrun submit {_files(run)}")
         case RunState.CANCELLED if run.left:
             return Doing(words=f"cancelled; {count(run.left, 'job')} not stopped yet", command="batchrun run")
         case RunState.CANCELLED:
@@ -126,14 +127,14 @@ def _open(run: RunSummary, seen: Overview, now: Millis) -> Doing:
         return Doing(words="done")
     held = pause_of(run, seen.pauses)
     if held is not None:
-        return Doing(words=f"paused since {hour(held.since, now)}", command="batchrun resume", good=False)
+        return Doing(words=f"paused since {hour(held.since, now)}", command="batchrun resume")
     if run.budget is not None and run.spent + run.reserved >= run.budget:
-        return Doing(words="its cost cap is reached", command=f"batchrun submit {_files(run)}", good=False)
+        return Doing(words="its cost cap is reached", command=f"batchrun submit {_files(run)}")
     if run.left == run.n(State.HELD):
-        return Doing(words="waits for a word from you", command=f"batchrun errors {word(run.name)}", good=False)
+        return Doing(words="waits for a word from you", command=f"batchrun errors {word(run.name)}")
     if seen.workers:
         return Doing(words="is being worked on")
-    return Doing(words="nobody is running it", command=f"batchrun run {word(run.name)}", good=False)
+    return Doing(words="nobody is running it", command=f"batchrun run {word(run.name)}")
 
 
 def _files(run: RunSummary) -> str:

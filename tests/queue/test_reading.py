@@ -248,6 +248,19 @@ def test_a_worker_is_shown_as_long_as_its_lock_is_held(path: Path) -> None:
         assert reading.overview().workers == ()
 
 
+def test_a_loader_that_lives_is_no_worker(path: Path) -> None:
+    with Stock(path) as stock:
+        loader = WorkerId(stock.worker(role="loader"))
+        stock.run("nightly", state="loading", loader=loader)
+    locks = Locks(path)
+    locks.hold(loader)
+    with Reading.open(path) as reading:
+        seen = reading.overview()
+        assert (seen.workers, seen.loaders, seen.runs[0].loader) == ((), frozenset({loader}), loader)
+        locks.close()
+        assert reading.overview().loaders == frozenset()
+
+
 def test_looking_at_a_lock_does_not_take_it(path: Path) -> None:
     with Stock(path) as stock:
         worker = WorkerId(stock.worker())

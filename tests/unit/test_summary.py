@@ -44,6 +44,7 @@ def run(counts: Mapping[State, int] | None = None, **values: Any) -> RunSummary:
         "name": "nightly",
         "state": RunState.OPEN,
         "mode": "realtime",
+        "loader": None,
         "counts": counts or {State.QUEUED: 1},
         "sources": ("jobs.jsonl",),
         "digest": None,
@@ -64,13 +65,14 @@ def seen(**values: Any) -> Overview:
         "runs": (),
         "pauses": (),
         "workers": (),
+        "loaders": frozenset(),
         "next_due": None,
         "older": 0,
     }
     return Overview(**(facts | values))
 
 
-WORKER = WorkerRow(id=WorkerId(1), pid=1, host="h", command="batchrun run", started=NOON)
+WORKER = WorkerRow(id=WorkerId(1), role="worker", pid=1, host="h", command="batchrun run", started=NOON)
 
 
 def pause(scope: str = "account", subject: str = "1", reason: str = "credit", **values: Any) -> Pause:
@@ -164,7 +166,8 @@ def test_moments_are_local(monkeypatch: pytest.MonkeyPatch) -> None:
         (run(), seen(pauses=(pause("model", "1:m"),)), "nobody is running it", "batchrun run nightly"),
         (run(spent=Nanos(6), reserved=Nanos(4), budget=Nanos(10)), seen(), "its cost cap is reached", "batchrun submit jobs.jsonl"),
         (run({State.HELD: 2}), seen(), "waits for a word from you", "batchrun errors nightly"),
-        (run(state=RunState.LOADING), seen(), "its jobs are being added", "batchrun submit jobs.jsonl"),
+        (run(state=RunState.LOADING, loader=7), seen(loaders={7}), "its jobs are being added", ""),
+        (run(state=RunState.LOADING, loader=7), seen(), "adding its jobs was cut short", "batchrun submit jobs.jsonl"),
         (run(state=RunState.CANCELLED), seen(), "cancelled; 1 job not stopped yet", "batchrun run"),
         (run({State.CANCELLED: 1}, state=RunState.CANCELLED), seen(), "cancelled", ""),
     ],
