@@ -136,16 +136,13 @@ class JsonLines:
 
     def _unread(self, number: int, text: str) -> Problem:
         """Why a line without a blemish could not be read."""
-        fault = Fault(code=Code.NOT_JSON, message="not JSON that can be sent")
         try:
             json.loads(text)
         except json.JSONDecodeError as error:
             return self._not_json(number, text, error)
-        except RecursionError:
-            fault = _fault_of(Blemish(Code.TOO_DEEP, 0, 1))
-        except ValueError:
-            pass  # that is all there is to say
-        return fault.at(self._name, number, text)
+        except (ValueError, RecursionError):
+            pass  # there is no more to say than below
+        return Fault(code=Code.NOT_JSON, message="not JSON that can be sent").at(self._name, number, text)
 
     def _not_utf8(self, number: int, raw: bytes, error: UnicodeDecodeError) -> Problem:
         return not_utf8(raw, error).at(

@@ -52,6 +52,9 @@ def _message(here: Path, message: Any, rules: Rules, *, last: bool) -> Iterator[
     if not isinstance(message, dict):
         yield Fault(code=Code.MESSAGES, path=here, message=f"a message must be an object, not {article(message)}")
         return
+    if too_deep(message):
+        yield Fault(code=Code.TOO_DEEP, path=here, message="this message is nested too deeply")
+        return
     role, content = message.get("role"), message.get("content")
     if not (isinstance(role, str) and role in ROLES):
         given = f", not {article(role)}" if "role" in message else ""
@@ -73,13 +76,9 @@ def _message(here: Path, message: Any, rules: Rules, *, last: bool) -> Iterator[
         )
     elif not content and not (last and role == "assistant"):
         yield Fault(code=Code.NO_TEXT, path=(*here, "content"), message="this message has no content blocks")
-    elif too_deep(content):
-        yield Fault(code=Code.TOO_DEEP, path=(*here, "content"), message="these blocks are nested too deeply")
     else:
         for index, block in enumerate(content):
             yield from _block((*here, "content", index), block, role, strict=rules.strict)
-    if len(message) > 2 and too_deep(message):
-        yield Fault(code=Code.TOO_DEEP, path=here, message="this message is nested too deeply")
 
 
 def _block(here: Path, block: Any, role: Any, *, strict: bool) -> Iterator[Fault]:

@@ -29,7 +29,7 @@ class Node:
     place: Place
     text: str = ""
     quoted: bool = False
-    names: dict[str, Node] | None = None
+    names: dict[str, Node] | None = None  #: None but for a dict
     weight: int = 1
     length: int = 0
     depth: int = 1

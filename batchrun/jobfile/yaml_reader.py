@@ -11,6 +11,7 @@ from math import isfinite
 from typing import NoReturn
 
 import yaml
+from yaml.reader import ReaderError
 
 from batchrun.jobfile.codes import Code
 from batchrun.jobfile.excerpt import shown
@@ -33,11 +34,12 @@ _CURES = {
     "did not find expected '-' indicator": "the items of a list begin with `- ` in the same column",
     "unexpected end of stream": "a quote or bracket is not closed",
     "tab character": "indent with spaces",
-    "control characters": "remove the control character, or write it as an escape in double quotes",
     "escape code": "write the character itself",
 }
 BREAK = re.compile(r"\r\n|[\n\r\x85\u2028\u2029]")
 """What ends a line in YAML."""
+
+_REFUSED = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 _TYPED = frozenset("-+.0123456789tTfF")
 _NULL = frozenset({"", "~", "null", "Null", "NULL"})
@@ -140,9 +142,9 @@ class _Builder:
         outer.depth = max(outer.depth, node.depth + 1)
         outer.sound = outer.sound and node.sound
         if outer.weight > NODES or outer.length > EXPANDED:
-            self._stop(node, Code.YAML_TOO_LARGE, f"more than {NODES:,} values or {EXPANDED:,} characters", _LINES)
+            self._stop(outer, Code.YAML_TOO_LARGE, f"more than {NODES:,} values or {EXPANDED:,} characters", _LINES)
         if len(self._open) + node.depth > DEPTH:
-            self._stop(node, Code.TOO_DEEP, f"nested more than {DEPTH} times")
+            self._stop(outer, Code.TOO_DEEP, f"nested more than {DEPTH} times")
 
     def _key(self, node: Node) -> Node:
         if type(node.value) is dict or type(node.value) is list:
@@ -216,9 +218,11 @@ def _place(event: yaml.Event) -> Place:
 
 def _syntax(error: yaml.YAMLError, text: str) -> Spot:
     """What is wrong with the grammar, in words, and where."""
+    if isinstance(error, ReaderError):
+        return _control(text)
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-    problem = getattr(error, "problem", None) or getattr(error, "reason", None) or "it cannot be read"
+    problem = getattr(error, "problem", None) or "it cannot be read"
     if "cannot start any token" in problem:
         lines = BREAK.split(text)
         char = lines[line - 1][column - 1 : column] if line <= len(lines) else ""
@@ -230,3 +234,15 @@ def _syntax(error: yaml.YAMLError, text: str) -> Spot:
     else:
         hint = next((cure for sign, cure in _CURES.items() if sign in problem), "")
     return Spot(Fault(code=Code.NOT_YAML, message=f"not valid YAML: {problem}", hint=hint), Place(line, column))
+
+
+def _control(text: str) -> Spot:
+    """The first character that no YAML text may hold; the place that PyYAML tells is one in bytes or in characters."""
+    found = _REFUSED.search(text)
+    lines = BREAK.split(text[: found.start()] if found else "")
+    fault = Fault(
+        code=Code.NOT_YAML,
+        message="not valid YAML: a control character",
+        hint="remove it, or write it as an escape in double quotes",
+    )
+    return Spot(fault, Place(len(lines), len(lines[-1]) + 1))

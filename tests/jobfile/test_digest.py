@@ -83,6 +83,16 @@ def test_what_is_no_job_file_has_none(tmp_path: Path, content: bytes) -> None:
     assert digest_of([Source(str(tmp_path / "none"))]) is None
 
 
+def test_broken_yaml_has_one_that_changes_with_it(tmp_path: Path) -> None:
+    path = tmp_path / "jobs.yaml"
+    seen = set()
+    for text in ("- x", "version: 1\njobs: [", "version: 1\njobs: 5", "version: 1\ndefaults: 1\njobs: [1]"):
+        path.write_text(text)
+        seen.add(quick(path))
+        assert read_files(path).errors
+    assert len(seen) == 4
+
+
 def test_asking_for_the_digest_too_early_is_a_bug() -> None:
     reading = Reading([Source("-", io.BytesIO((GOOD + "\n" + GOOD).encode()))], RULES)
     next(iter(reading))

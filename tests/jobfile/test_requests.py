@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from batchrun.core.problem import Severity
 from batchrun.core.tokens import weigh
-from tests.jobfile.desk import GOOD, PARAMS, REST, merged, read, yaml
+from tests.jobfile.desk import GOOD, PARAMS, REST, RULES, merged, read, yaml
 
 
 def anthropic(params: str, id_: str = "a") -> str:
@@ -132,7 +133,7 @@ def test_moving_a_key_between_defaults_and_a_job_changes_nothing() -> None:
 
 
 def test_an_id_is_any_text_and_a_number_is_its_digits() -> None:
-    ids: list[Any] = ["a/b?c=d", "https://example.org/é 1", "i" * 512, 17, -3]
+    ids: list[Any] = ["a/b?c=d", "no\u00a0break", "\u200b", "https://example.org/é 1", "i" * 512, 17, -3]
     lines = [json.dumps({**json.loads(GOOD), "id": id_}) for id_ in ids]
     assert read("\n".join(lines)).keys == [str(id_) for id_ in ids]
 
@@ -175,6 +176,29 @@ def test_a_misspelt_model_is_asked_about() -> None:
 def test_a_paused_turn_handed_back_is_no_prefill() -> None:
     messages = '[{"role": "user", "content": "x"}, {"role": "assistant", "content": [{"type": "server_tool_use"}]}]'
     assert read(f'{{"id": "a", {REST}, "messages": {messages}}}').problems == []
+
+
+def test_a_beta_for_long_answers_raises_the_most_of_max_tokens() -> None:
+    line = GOOD.replace('"max_tokens": 5', '"max_tokens": 100000')
+    assert read(line).codes == ["BR108"]
+    assert read(line, rules=replace(RULES, betas=frozenset({"output-300k-2026-03-24"}))).keys == ["good"]
+    more = GOOD.replace('"max_tokens": 5', f'"max_tokens": {2**31}').replace("new", "wide")
+    assert read(more).only_problem().message == "`max_tokens` is 2,147,483,648; no model writes so much"
+
+
+def test_what_the_model_takes_is_no_problem() -> None:
+    old = GOOD.replace("claude-new-1", "claude-old-1")
+    for more in ('"thinking": {"type": "enabled"}', '"tool_choice": {"type": "any"}'):
+        assert read(old[:-1] + f", {more}}}").problems == []
+    for more in ('"thinking": {"type": "adaptive"}', '"tool_choice": {"type": "auto"}', '"inference_geo": "us"'):
+        assert read(GOOD[:-1] + f", {more}}}").problems == []
+    prefill = '"messages": [{"role": "user", "content": "x"}, {"role": "assistant", "content": "{"}]'
+    assert read(old.replace('"prompt": "Hi."', prefill)).problems == []
+
+
+def test_system_may_hold_blocks_of_other_kinds() -> None:
+    blocks = '[{"type": "text", "text": "x", "cache_control": {"type": "ephemeral"}}, {"type": "new"}]'
+    assert read(GOOD[:-1] + f', "system": {blocks}}}').problems == []
 
 
 def test_what_is_new_to_us_is_let_through() -> None:

@@ -4,10 +4,18 @@ import json
 from typing import Any
 
 import pytest
+import yaml as pyyaml
 
 from batchrun.core.job import Where
 from batchrun.jobfile import yaml_reader
 from tests.jobfile.desk import HEAD, merged, read, yaml
+
+
+@pytest.fixture(params=["CSafeLoader", "SafeLoader"], autouse=True)
+def loader(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """PyYAML comes with and without its part in C."""
+    monkeypatch.setattr(yaml_reader, "_LOADER", getattr(pyyaml, request.param))
+    return str(request.param)
 
 
 def metadata(text: str) -> Any:
@@ -156,11 +164,26 @@ def test_a_key_anywhere_in_the_file_stops_its_jobs_and_is_shown_masked() -> None
         ("  - prompt: Note: this\n", "a text with `: ` in it needs quotes"),
         ('  - prompt: "open\n', "a quote or bracket is not closed"),
         ("  - prompt: x\n    metadata: {<<: {}}\n", "write `defaults`"),
-        ("  - prompt: \x07\n", "remove the control character"),
+        ("  - prompt: \x07\n", "remove it"),
     ],
 )
 def test_mistakes_of_grammar_have_a_cure(text: str, hint: str) -> None:
     assert hint in yaml(text).problems[0].hint
+
+
+@pytest.mark.parametrize("where", ["prompt", "system"])
+def test_half_a_character_is_told_however_it_is_found(where: str) -> None:
+    text = f'version: 1\ndefaults: {{model: claude-new-1, max_tokens: 5, {where}: "\\ud800"}}\njobs: [{{prompt: x}}]\n'
+    assert set(read(text, "jobs.yaml").codes) <= {"BR006", "BR020"}
+    found = yaml('  - prompt: "\\ud800"\n')
+    assert found.jobs == []
+    assert set(found.codes) <= {"BR006", "BR020"}
+
+
+def test_a_control_character_is_shown_at_its_place() -> None:
+    problem = yaml("  - prompt: é😀 \x07\n").only_problem()
+    assert problem.where == Where("jobs.yaml", 4, 16)
+    assert problem.source[problem.mark : problem.mark + problem.width] == "\\x07"
 
 
 def test_a_misspelt_section_is_asked_about() -> None:
