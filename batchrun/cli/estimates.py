@@ -19,10 +19,10 @@ LIMITS = {
 
 
 def money(estimate: Estimate) -> str:
-    """In a few words: "likely $1.84, at most $4.10"; what is not known is said."""
+    """What it costs: "likely $1.84, at most $4.10"; what is not known is said."""
     unknown = estimate.unbounded
     if unknown == estimate.jobs:
-        return f"cost unknown ({why(estimate)})"
+        return f"not known ({why(estimate)})"
     known = f"likely {dollars(estimate.likely)}, at most {dollars(estimate.most)}"
     return f"{known}, and {count(unknown, 'job')} of unknown cost ({why(estimate)})" if unknown else known
 

@@ -13,7 +13,7 @@ import click
 from batchrun.cli import options
 from batchrun.cli.call import Call, flags_of
 from batchrun.cli.lazy import LazyGroup
-from batchrun.cli.screen import Screen, Tone, clean
+from batchrun.cli.screen import Screen, Tone, clean, silence
 from batchrun.errors import BatchrunError, Exit
 
 
@@ -59,7 +59,7 @@ def _guarded(args: Sequence[str], call: Call) -> int:
         return Exit.INTERRUPTED
     except OSError as error:
         if error.errno == errno.EPIPE:
-            _silence_stdout()
+            silence(sys.stdout)
             return Exit.PIPE
         return fatal(_out_of_room(error), args, call) if error.errno in _FULL else _bug(error, args, call)
     except Exception as error:  # noqa: BLE001  # the last resort: a page for whoever mends it
@@ -145,7 +145,7 @@ def _flushed(call: Call) -> int:
     try:
         sys.stdout.flush()
     except OSError as error:
-        _silence_stdout()
+        silence(sys.stdout)
         if error.errno == errno.EPIPE:
             return Exit.PIPE
         return fatal(_out_of_room(error), (), call)
@@ -156,17 +156,7 @@ def _forget_stdout_if_broken() -> None:
     try:
         sys.stdout.flush()
     except OSError:
-        _silence_stdout()
-
-
-def _silence_stdout() -> None:
-    """Let what nobody can read any more fall into the void, so that the last flush cannot fail."""
-    try:
-        sink = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(sink, sys.stdout.fileno())
-        os.close(sink)
-    except (OSError, ValueError):  # a stream without a descriptor: a test's
-        pass
+        silence(sys.stdout)
 
 
 if __name__ == "__main__":

@@ -49,8 +49,8 @@ def dumps(value: Any, screen: Screen, *, indent: int | None = None) -> str:
     from json import dumps as written
 
     text = written(value, ensure_ascii=not screen.utf8, indent=indent, allow_nan=False)
-    # All such characters beyond ASCII stand inside strings, where an escape means the same.
-    return text if text.isascii() else text.translate(_JSON_HOSTILE)
+    # JSON escapes the controls below the space; the others stand inside strings, where an escape means the same.
+    return text if text.isascii() and "\x7f" not in text else text.translate(_JSON_HOSTILE)
 
 
 def _escapes() -> dict[int, str]:

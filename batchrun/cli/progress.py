@@ -182,7 +182,7 @@ class Watch:
         self._writer.join()
 
     def _write_on(self) -> None:
-        ticked = time.monotonic()
+        ticked = float("-inf")  # the first line comes at once
         while not self._over.wait(min(LOOK, self._every)):
             self._pass_on()
             if time.monotonic() - ticked >= self._every:

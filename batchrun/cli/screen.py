@@ -93,6 +93,16 @@ def is_terminal(stream: TextIO) -> bool:
         return False
 
 
+def silence(stream: TextIO) -> None:
+    """Let what nobody can read any more fall into the void, so that the last flush cannot fail either."""
+    try:
+        sink = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(sink, stream.fileno())
+        os.close(sink)
+    except (OSError, ValueError):  # a stream without a descriptor: a test's
+        pass
+
+
 class Screen:
     """The two streams of one call of the program.
 
@@ -137,12 +147,19 @@ class Screen:
     def say(self, text: str = "") -> None:
         """One line of talk on stderr; nothing when quiet."""
         if not self.quiet:
-            self.err.write(text + "\n")
+            self._talk(text)
 
     def must_say(self, text: str) -> None:
         """One line on stderr even when quiet: warnings and what went wrong."""
         self.out.flush()  # so that the two streams stay in order on a terminal
-        self.err.write(text + "\n")
+        self._talk(text)
+
+    def _talk(self, text: str) -> None:
+        try:
+            self.err.write(text + "\n")
+            self.err.flush()
+        except OSError:
+            silence(self.err)  # nobody listens any more; what is being done matters more
 
     def warn(self, text: str) -> None:
         self.must_say(f"{self.talk_style('warning:', Tone.WARN)} {text}")

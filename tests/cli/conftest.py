@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import io
+import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -105,3 +108,55 @@ def screen(
     made = out if out is not None else Terminal() if tty else Pipe()
     err = Terminal() if tty else Pipe()
     return Screen(color=color, quiet=quiet, environ={"COLUMNS": str(width)}, out=made, err=err), made, err
+
+
+@pytest.fixture
+def swift(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The simulator answers at once, and everybody waits less than a moment."""
+    from batchrun.simulator import plan
+
+    quick = functools.partial(plan.Plan, pace=plan.Pace(first=0.0, per_token=0.0))
+    monkeypatch.setattr(plan, "Plan", quick)
+
+
+def jobs_file(path: Path, prompts: Sequence[str], **more: object) -> Path:
+    """A job file with one job for each of *prompts*: doc-0, doc-1 …"""
+    job = {"model": "claude-haiku-5-5", "max_tokens": 64} | more
+    lines = [json.dumps({"id": f"doc-{n}", **job, "prompt": prompt}) for n, prompt in enumerate(prompts)]
+    path.write_text("".join(f"{line}\n" for line in lines))
+    return path
+
+
+def settled(text: str) -> str:
+    """*text* without what differs from one call to the next: moments, spans, paths and small sums."""
+    text = re.sub(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "MOMENT", text)
+    text = re.sub(r"elapsed=\S+", "elapsed=SPAN", text)
+    text = re.sub(r"\$0\.\d+", "$SUM", text)
+    return re.sub(r"/\S*/batchrun(-simulated)?\.db", r"/…/batchrun\1.db", text)
+
+
+@pytest.fixture
+def terminal(tmp_path: Path) -> Callable[..., str]:
+    """Run a command on a terminal of its own and return all that it wrote there."""
+    import pty
+
+    def run(command: Sequence[str]) -> str:
+        master, slave = pty.openpty()
+        environ = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "100"}
+        with subprocess.Popen(
+            command, cwd=tmp_path, env=environ, stdin=slave, stdout=slave, stderr=slave, close_fds=True
+        ):
+            os.close(slave)
+            pieces = []
+            while True:
+                try:
+                    piece = os.read(master, 65536)
+                except OSError:  # the other side has closed
+                    break
+                if not piece:
+                    break
+                pieces.append(piece)
+        os.close(master)
+        return b"".join(pieces).decode(errors="replace")
+
+    return run

@@ -34,6 +34,6 @@ def check(call: Call, files: tuple[str, ...], everything: bool, strict: bool, js
     else:
         problems.show(found, screen, to_stdout=True)
         line = headline(files, checked.shapes, checked.jobs, len(checked.estimate.models), found)
-        cost = "" if found.errors or not checked.jobs else f" · {estimates.money(checked.estimate)}"
+        cost = "" if found.errors or not checked.jobs else f" · cost {estimates.money(checked.estimate)}"
         screen.say(f"{line}{cost}")
     return Exit.USAGE if found.errors or (strict and found.warnings) else Exit.OK

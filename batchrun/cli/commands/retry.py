@@ -90,7 +90,7 @@ def _member(text: str) -> tuple[str, str]:
 
 def _told(call: Call, done: Returned, *, dry: bool) -> None:
     screen, n = call.screen, done.back.total()
-    if dry:
+    if dry and n:
         screen.line(f"Would put back {count(n, 'job')} of run {clean(done.run.name)}{_kinds(done.back)}")
     elif n:
         screen.say(f"{screen.talk_mark(Mark.OK)} {count(n, 'job')} put back{_kinds(done.back)}")

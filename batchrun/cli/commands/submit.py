@@ -178,7 +178,7 @@ def _agreed(screen: Screen, settings: Settings, submission: Submission, estimate
     line = headline(submission.files, submission.shapes, submission.jobs, len(estimate.models), submission.problems)
     much = estimate.likely > settings.confirm_likely or estimate.most > settings.confirm_most or estimate.unbounded
     if yes or settings.simulate or settings.max_cost is not None or not much:
-        screen.say(f"{line} · {estimates.money(estimate)}")
+        screen.say(f"{line} · cost {estimates.money(estimate)}")
         return True
     refusal = _refusal(estimate)
     lines = [line, "", *estimates.block(estimate, "realtime", settings.tier), ""]

@@ -1,0 +1,308 @@
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from batchrun.queue.connect import close_queue, open_queue
+from batchrun.queue.locks import Locks
+from batchrun.wiring import card
+from tests.cli.conftest import Batchrun, Shown, Terminal, jobs_file, settled
+
+SIMULATED = "SIMULATED: no request leaves this machine and nothing costs money\n"
+
+pytestmark = pytest.mark.usefixtures("swift")
+
+
+@pytest.fixture
+def three(tmp_path: Path) -> Path:
+    return jobs_file(tmp_path / "small.jsonl", ["one", "two", "three"])
+
+
+def records(shown: Shown) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in shown.out.splitlines()]
+
+
+def test_a_submit_checks_stores_sends_and_says_what_to_type_next(batchrun: Batchrun, three: Path) -> None:
+    shown = batchrun("submit", "small.jsonl", "--simulate", "--progress", "none")
+    assert (shown.code, shown.out) == (0, "")
+    assert settled(shown.err) == SIMULATED + (
+        "Checked small.jsonl (short lines): 3 jobs, no problems · cost likely $SUM, at most $SUM\n"
+        "✓ made the database /…/batchrun-simulated.db\n"
+        "✓ stored run small (r-1): 3 jobs\n"
+        "Done. run=small succeeded=3 failed=0 cancelled=0 total=3 cost=$SUM elapsed=SPAN\n"
+        "Answers:  batchrun results small --simulate\n"
+    )
+
+
+def test_the_same_file_again_adds_nothing(batchrun: Batchrun, three: Path) -> None:
+    batchrun("submit", "small.jsonl", "--simulate")
+    shown = batchrun("submit", "small.jsonl", "--simulate")
+    assert shown.code == 0
+    assert shown.err == SIMULATED + (
+        "Nothing to add: all of it is in run small (r-1) already: 3 succeeded\nTo run it a second time, add --again\n"
+    )
+    again = batchrun("submit", "small.jsonl", "--simulate", "--again")
+    assert "stored run small-2 (r-2): 3 jobs" in again.err
+
+
+def test_the_same_command_after_an_interruption_goes_on(batchrun: Batchrun, three: Path) -> None:
+    stored = batchrun("submit", "small.jsonl", "--simulate", "--no-run")
+    assert stored.err.endswith("To send them:  batchrun run small --simulate\n")
+    shown = batchrun("submit", "small.jsonl", "--simulate", "--progress", "none")
+    assert "already: 3 to do\n" in shown.err
+    assert "Done. run=small succeeded=3" in shown.err
+
+
+def test_an_edited_file_adds_what_changed(batchrun: Batchrun, tmp_path: Path, three: Path) -> None:
+    batchrun("submit", "small.jsonl", "--simulate", "--no-run")
+    jobs_file(three, ["one", "two, changed", "three", "four"])
+    shown = batchrun("submit", "small.jsonl", "--simulate", "--no-run")
+    assert "✓ added to run small (r-1): 1 new, 1 changed; 2 were there\n" in shown.err
+
+
+def test_a_job_that_changed_after_its_answer_is_a_problem_until_one_says_what_to_do(
+    batchrun: Batchrun, three: Path
+) -> None:
+    batchrun("submit", "small.jsonl", "--simulate")
+    jobs_file(three, ["one", "two, changed", "three"])
+    refused = batchrun("submit", "small.jsonl", "--simulate")
+    assert refused.code == 2
+    assert "`doc-1` changed since it was submitted from small.jsonl:2" in refused.err
+    assert refused.err.endswith("error: 1 error; nothing was added\nhint: correct them and submit again\n")
+    kept = batchrun("submit", "small.jsonl", "--simulate", "--changed", "keep")
+    assert kept.code == 0
+    again = batchrun("submit", "small.jsonl", "--simulate", "--changed", "again")
+    assert "1 changed" in again.err
+
+
+def test_all_problems_are_shown_and_nothing_is_added(batchrun: Batchrun, tmp_path: Path) -> None:
+    (tmp_path / "bad.jsonl").write_text(
+        '{"id": "a", "model": "claude-haiku-5-5", "max_tokens": "lots", "prompt": "x"}\nnot json\n'
+    )
+    shown = batchrun("submit", "bad.jsonl", "missing.jsonl", "--simulate")
+    assert shown.code == 2
+    assert "bad.jsonl:1:56: `max_tokens` must be a whole number" in shown.err
+    assert "bad.jsonl:2:1: " in shown.err
+    assert "missing.jsonl:1:1: there is no such file" in shown.err
+    assert "error: 3 errors in 2 files; nothing was added\n" in shown.err
+    assert not (tmp_path / "batchrun-simulated.db").exists()
+
+
+def test_under_json_problems_are_lines_and_the_error_is_the_last(batchrun: Batchrun, tmp_path: Path) -> None:
+    (tmp_path / "bad.jsonl").write_text("not json\n")
+    shown = batchrun("submit", "bad.jsonl", "--json")
+    problem, error = (json.loads(line) for line in shown.err.splitlines())
+    assert (problem["event"], problem["file"], problem["line"]) == ("problem", "bad.jsonl", 1)
+    assert (error["event"], error["exit"], error["message"]) == ("error", 2, "1 error; nothing was added")
+
+
+def test_json_is_one_launch_and_one_done(batchrun: Batchrun, three: Path) -> None:
+    shown = batchrun("submit", "small.jsonl", "--simulate", "--json", "--progress", "none")
+    launch, done = records(shown)
+    assert (launch["event"], launch["schema"], launch["simulated"]) == ("launch", "batchrun.launch/1", True)
+    assert launch["runs"] == [{"id": "r-1", "name": "small"}]
+    assert (launch["new"], launch["changed"], launch["unchanged"]) == (3, 0, 0)
+    assert launch["estimate"]["jobs"] == 3
+    assert launch["estimate"]["cost_most"]["currency"] == "USD"
+    assert (done["event"], done["schema"], done["exit"]) == ("done", "batchrun.done/1", 0)
+    assert done["runs"][0]["counts"] == {"succeeded": 3}
+
+
+@pytest.mark.parametrize("more", [["--no-run"], []])
+def test_json_is_the_same_two_records_where_nothing_is_sent(more: list[str], batchrun: Batchrun, three: Path) -> None:
+    if not more:
+        batchrun("submit", "small.jsonl", "--simulate")
+    launch, done = records(batchrun("submit", "small.jsonl", "--simulate", "--json", *more))
+    assert (launch["event"], launch["pid"]) == ("launch", None)
+    assert (done["event"], done["exit"]) == ("done", 0)
+
+
+def test_a_dry_run_changes_nothing_and_shows_whole_requests(batchrun: Batchrun, tmp_path: Path, three: Path) -> None:
+    shown = batchrun("submit", "small.jsonl", "--simulate", "--dry-run", "-n", "2")
+    assert shown.code == 0
+    first, second = records(shown)
+    assert first == {
+        "id": "doc-0",
+        "request": {
+            "model": "claude-haiku-5-5",
+            "max_tokens": 64,
+            "messages": [{"role": "user", "content": "one"}],
+        },
+    }
+    assert second["id"] == "doc-1"
+    assert "Would store run small: 3 jobs" in shown.err
+    assert list(tmp_path.glob("*.db")) == []
+    batchrun("submit", "small.jsonl", "--simulate", "--no-run")
+    assert "Nothing would be added" in batchrun("submit", "small.jsonl", "--simulate", "--dry-run").err
+
+
+def test_a_dry_run_over_a_known_run_says_what_would_change(batchrun: Batchrun, three: Path) -> None:
+    batchrun("submit", "small.jsonl", "--simulate", "--no-run")
+    jobs_file(three, ["one", "two", "three", "four"])
+    document = json.loads(batchrun("submit", "small.jsonl", "--simulate", "--dry-run", "--json").out)
+    assert (document["schema"], document["dry_run"]) == ("batchrun.submit/1", True)
+    assert (document["new"], document["changed"], document["jobs"]) == (1, 0, 4)
+    assert json.loads(batchrun("status", "--simulate", "--json").out)["runs"][0]["total"] == 3
+
+
+def test_failures_are_exit_1_with_the_next_command(batchrun: Batchrun, tmp_path: Path) -> None:
+    jobs_file(tmp_path / "mixed.jsonl", ["fine", "[[simulate: 400]]"])
+    shown = batchrun("submit", "mixed.jsonl", "--simulate", "--progress", "none")
+    assert shown.code == 1
+    assert "Done. run=mixed succeeded=1 failed=1 cancelled=0 total=2" in shown.err
+    assert "What failed, and what to do:  batchrun errors mixed --simulate\n" in shown.err
+
+
+def test_quiet_says_nothing_when_all_is_well(batchrun: Batchrun, three: Path) -> None:
+    shown = batchrun("submit", "small.jsonl", "--simulate", "--quiet")
+    assert (shown.code, shown.out, shown.err) == (0, "", SIMULATED)
+
+
+def test_quiet_sums_up_what_is_not_well(batchrun: Batchrun, tmp_path: Path) -> None:
+    jobs_file(tmp_path / "mixed.jsonl", ["fine", "[[simulate: 400]]"])
+    shown = batchrun("submit", "mixed.jsonl", "--simulate", "--quiet")
+    assert shown.code == 1
+    (line,) = shown.err.removeprefix(SIMULATED).splitlines()
+    assert line.startswith("Done. run=mixed succeeded=1 failed=1")
+
+
+def test_plain_progress_has_a_line_at_once(batchrun: Batchrun, three: Path) -> None:
+    shown = batchrun("submit", "small.jsonl", "--simulate", "--progress", "plain", "-v")
+    assert "MOMENT working on small\n" in settled(shown.err)
+
+
+def test_json_progress_tells_of_failed_jobs(batchrun: Batchrun, tmp_path: Path) -> None:
+    jobs_file(tmp_path / "mixed.jsonl", ["fine", "[[simulate: 400]]"])
+    shown = batchrun("submit", "mixed.jsonl", "--simulate", "--progress", "json", "--quiet")
+    events = [json.loads(line) for line in shown.err.splitlines() if line.startswith("{")]
+    (failed,) = [event for event in events if event["event"] == "job_failed"]
+    assert (failed["key"], failed["status"], failed["error"]) == ("doc-1", 400, "invalid_request_error")
+    assert [event for event in events if event["event"] == "progress"][-1]["failed"] == 1
+
+
+# -- asking ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def dear(tmp_path: Path) -> Path:
+    """Jobs that may cost more than one is asked for."""
+    return jobs_file(tmp_path / "dear.jsonl", ["x"] * 300, model="claude-opus-5-5", max_tokens=8_000)
+
+
+def test_without_a_person_a_dear_submit_needs_a_flag(batchrun: Batchrun, dear: Path) -> None:
+    shown = batchrun("submit", "dear.jsonl", "--no-run")
+    assert shown.code == 2
+    assert shown.err.endswith(
+        "  mode    realtime\n"
+        "  tokens  ≈ 3,300 in, ≤ 2.4 M out (likely 379 k, a guess)\n"
+        "  cost    likely $7.59, at most $48.11\n"
+        "  time    ≈ 57s with the limits to start from: output tokens are the limit\n"
+        "\n"
+        "error: this may cost up to $48.11; pass --yes, or --max-cost 49 to bound it\n"
+    )
+    assert batchrun("status").out == "No runs yet.\n"
+
+
+@pytest.mark.parametrize("flags", [["--yes"], ["--max-cost", "49"]])
+def test_a_flag_answers_the_question(flags: list[str], batchrun: Batchrun, dear: Path) -> None:
+    shown = batchrun("submit", "dear.jsonl", "--no-run", *flags)
+    assert shown.code == 0
+    assert "stored run dear (r-1): 300 jobs" in shown.err
+
+
+@pytest.mark.parametrize(("typed", "code", "said"), [("y\n", 0, "stored run dear"), ("n\n", 2, "Nothing was added.")])
+def test_a_person_is_asked(
+    typed: str, code: int, said: str, dear: Path, monkeypatch: pytest.MonkeyPatch, batchrun: Batchrun
+) -> None:
+    monkeypatch.setattr(sys, "stdin", Terminal(typed))
+    monkeypatch.setattr("batchrun.cli.confirm.is_terminal", lambda stream: True)
+    shown = batchrun("submit", "dear.jsonl", "--no-run")
+    assert shown.code == code
+    assert "Submit 300 jobs, at most $48.11? [y/N] " in shown.err
+    assert said in shown.err
+
+
+def test_an_unknown_price_is_said_and_asked_about(batchrun: Batchrun, tmp_path: Path) -> None:
+    jobs_file(tmp_path / "new.jsonl", ["x"], model="claude-newest-9")
+    shown = batchrun("submit", "new.jsonl", "--no-run")
+    assert shown.code == 2
+    assert "  cost    not known (no price of `claude-newest-9`)\n" in shown.err
+    assert "error: what this costs is not known (no price of `claude-newest-9`); pass --yes\n" in shown.err
+    capped = batchrun("submit", "new.jsonl", "--no-run", "--max-cost", "5")
+    assert capped.code == 2
+    assert "its run has a cost cap" in capped.err
+    assert batchrun("submit", "new.jsonl", "--no-run", "--yes").code == 0
+
+
+def test_a_cost_cap_stops_the_run_with_6(batchrun: Batchrun, three: Path) -> None:
+    shown = batchrun("submit", "small.jsonl", "--simulate", "--max-cost", "0.00006", "--progress", "none")
+    assert shown.code == 6
+    assert "the rest is queued" in shown.err
+    assert "Open. run=small succeeded=" in shown.err
+
+
+# -- refusals --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (["small.jsonl", "--mode", "batch"], "this version sends in realtime only"),
+        (["small.jsonl", "-n", "2"], "`-n` says how many requests --dry-run writes"),
+        (["-", "-"], "standard input can be read only once"),
+        (["small.jsonl", "--max-cost", "much"], "`max_cost` must be an amount of dollars"),
+        (["small.jsonl", "--name", "~x"], "a run cannot be called `~x`"),
+        ([], "`FILE` is missing"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(args: list[str], words: str, batchrun: Batchrun, three: Path) -> None:
+    shown = batchrun("submit", *args)
+    assert shown.code == 2
+    assert words in shown.err
+
+
+def test_without_a_key_the_jobs_stay_queued(batchrun: Batchrun, three: Path) -> None:
+    shown = batchrun("submit", "small.jsonl")
+    assert shown.code == 4
+    assert "✓ stored run small (r-1): 3 jobs\n" in shown.err
+    assert "error: there is no API key\n" in shown.err
+
+
+def test_a_real_queue_and_a_simulated_one_never_mix(batchrun: Batchrun, three: Path) -> None:
+    batchrun("submit", "small.jsonl", "--simulate", "--no-run")
+    shown = batchrun("submit", "small.jsonl", "--db", "batchrun-simulated.db", "--no-run")
+    assert shown.code == 2
+    batchrun("submit", "small.jsonl", "--no-run")
+    assert batchrun("submit", "small.jsonl", "--simulate", "--db", "batchrun.db", "--no-run").code == 2
+
+
+def test_while_somebody_works_here_jobs_are_only_stored(batchrun: Batchrun, tmp_path: Path, three: Path) -> None:
+    path = tmp_path / "batchrun-simulated.db"
+    close_queue(open_queue(path, simulated=True))
+    locks = Locks(path)
+    locks.hold_run(card())
+    shown = batchrun("submit", "small.jsonl", "--simulate")
+    locks.close()
+    assert shown.code == 0
+    assert "batchrun is already running here" in shown.err
+    assert "It takes these jobs too. To look:  batchrun status small --simulate\n" in shown.err
+
+
+def test_standard_input_is_a_file_too(batchrun: Batchrun, three: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with three.open() as stream:
+        monkeypatch.setattr(sys, "stdin", stream)
+        shown = batchrun("submit", "-", "--simulate", "--name", "stream", "--progress", "none")
+    assert shown.code == 0
+    assert "Done. run=stream succeeded=3" in shown.err
+
+
+def test_an_input_that_names_itself_cleverly_moves_no_cursor(batchrun: Batchrun, tmp_path: Path) -> None:
+    name = "a\x1b[2Jb.jsonl"
+    jobs_file(tmp_path / name, ["x"])
+    shown = batchrun("submit", name, "--simulate", "--no-run")
+    assert "\x1b" not in shown.err
+    assert "a\\x1b[2Jb" in shown.err
