@@ -7,13 +7,19 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks import realtime
+from benchmarks import claim, finish, realtime, recovery, startup
 from benchmarks.measure import Scale
 from benchmarks.table import Row, drawn
 
-BENCHMARKS = {"realtime": realtime.measure}
+BENCHMARKS = {
+    "startup": startup.measure,
+    "realtime": realtime.measure,
+    "claim": claim.measure,
+    "recovery": recovery.measure,
+    "finish": finish.measure,
+}
 
-QUICK = Scale(small=2_000, large=50_000, submitted=100_000, answers=10_000, rounds=2)
+QUICK = Scale(large=100_000, submitted=100_000, answers=10_000, rounds=2)
 FULL = Scale(huge=10_000_000)
 
 

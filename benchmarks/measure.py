@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 MEGABYTE = 1_000_000
 
@@ -82,12 +82,17 @@ def peak() -> int:
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
 
 
-def child(module: str, *arguments: object) -> Took:
-    """Run `python -m benchmarks.MODULE ARGUMENTS` and return what it told last."""
+def told(module: str, *arguments: object) -> Any:
+    """Run `python -m benchmarks.MODULE ARGUMENTS` and return the JSON value that it printed last."""
     done = subprocess.run(
         [sys.executable, "-m", f"benchmarks.{module}", *map(str, arguments)], check=True, stdout=subprocess.PIPE
     )
-    return Took(**json.loads(done.stdout.splitlines()[-1]))
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def child(module: str, *arguments: object) -> Took:
+    """The same for one that tells of a `Stretch`."""
+    return Took(**told(module, *arguments))
 
 
 def median(values: Sequence[float]) -> float:
