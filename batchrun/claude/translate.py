@@ -85,7 +85,8 @@ def no_message(status: int, headers: Mapping[str, str], body: object, asked: Ask
     """What a 2xx answer means that is no message: HTML, text, nothing at all, broken or other JSON.
 
     Under the API's request id it is an answer that broke on its way: one of the job's tries. Without one it comes from
-    something else, a captive portal or a proxy, perhaps after the API was asked. Both are possibly billed.
+    something else. A page is a captive portal's or a proxy's own: the API was not asked. Anything else may be a gateway
+    that spoiled the API's answer, and so is possibly billed.
     """
     said = heard(headers, body, asked)
     hint = "the answer is no message" if said.message else "the answer is empty"
@@ -93,7 +94,7 @@ def no_message(status: int, headers: Mapping[str, str], body: object, asked: Ask
         return Dropped(reply=reply_of(status, headers, said, asked, hint))
     return Misrouted(
         reply=reply_of(status, headers, said, asked, f"{hint}; a proxy or portal, or a wrong base URL"),
-        billed=Billed.MAYBE,
+        billed=Billed.NO if said.page else Billed.MAYBE,
     )
 
 

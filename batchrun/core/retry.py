@@ -7,6 +7,7 @@ from typing import assert_never
 
 from batchrun.core.outcome import (
     AccountStopped,
+    Billed,
     Canceled,
     Dropped,
     Expired,
@@ -20,6 +21,7 @@ from batchrun.core.outcome import (
     ServerFailed,
     Succeeded,
     Unreachable,
+    billed,
 )
 
 
@@ -77,9 +79,11 @@ def decide(
 
     `jitter` is a random number in [0, 1). Waiting for a rate limit and everything that concerns more than this job
     (model, account, surroundings) costs no try; nor does a failing service while nothing else succeeds (*outage*).
+    What is possibly billed always costs one.
     Only a job that a plain rate limit refuses again and again while it lets others pass fails by that: it is too large.
     """
     nth = tries + 1
+    free = outage and billed(outcome) is Billed.NO  # what may have cost money is bounded, whoever is at fault
     match outcome:
         case Succeeded():
             return Succeed()
@@ -93,11 +97,11 @@ def decide(
             return Wait(least + policy.backoff(1, jitter), counts=False)
         case Overloaded(retry_after=after):
             seconds = max(after or 0.0, policy.backoff(nth, jitter, cap=policy.overload_cap))
-            return Wait(seconds, counts=False) if outage else _again(nth, policy, seconds)
+            return Wait(seconds, counts=False) if free else _again(nth, policy, seconds)
         case ServerFailed(retry_after=after):
             seconds = max(after or 0.0, policy.backoff(nth, jitter))
-            return Wait(seconds, counts=False) if outage else _again(nth, policy, seconds)
-        case Dropped():
+            return Wait(seconds, counts=False) if free else _again(nth, policy, seconds)
+        case Dropped() | Misrouted(billed=Billed.MAYBE):
             return _again(nth, policy, policy.backoff(nth, jitter))
         case Expired():
             return _again(nth, policy, 0.0)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from batchrun.core.outcome import (
     AccountStopped,
     Answer,
+    Billed,
     Canceled,
     Dropped,
     Expired,
@@ -169,3 +170,16 @@ def test_no_wait_is_negative_and_no_counted_wait_goes_beyond_the_last_try(
     if isinstance(decision, Wait):
         assert decision.seconds >= 0.0
         assert not decision.counts or tries + 1 < POLICY.tries
+
+
+def test_what_is_possibly_billed_costs_a_try_even_in_an_outage() -> None:
+    for outcome in (
+        ServerFailed(reply=Reply(), billed=Billed.MAYBE),
+        Overloaded(reply=Reply(), billed=Billed.MAYBE),
+        Misrouted(reply=Reply(), billed=Billed.MAYBE),
+    ):
+        decision = decide(outcome, tries=0, limited=0, policy=RetryPolicy(), jitter=0.5, outage=True)
+        assert isinstance(decision, Wait)
+        assert decision.counts
+        last = decide(outcome, tries=4, limited=0, policy=RetryPolicy(), jitter=0.5, outage=True)
+        assert isinstance(last, Fail)
