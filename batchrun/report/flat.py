@@ -66,10 +66,14 @@ def parsed(row: ResultRow) -> dict[str, Any] | None:
     if row.answer is None:
         return None
     try:
-        message = json.loads(row.answer.body)
-    except ValueError:
+        message = json.loads(row.answer.body, parse_constant=_nothing)
+    except (ValueError, RecursionError):
         message = None
     return message if isinstance(message, dict) else {}
+
+
+def _nothing(_: str) -> None:
+    """NaN and Infinity are no JSON; whoever put them into a message meant no number."""
 
 
 def _blocks(message: dict[str, Any] | None, kind: str) -> list[dict[str, Any]]:
