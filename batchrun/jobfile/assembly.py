@@ -15,9 +15,9 @@ from batchrun.jobfile.faults import Fault
 from batchrun.jobfile.forms import Draft
 from batchrun.jobfile.parameters import APART, PARAMETERS, SHORT
 from batchrun.jobfile.rules import Rules
+from batchrun.jobfile.source import DIGEST
 from batchrun.jobfile.texts import Member, compared, members_of, sent
 
-DIGEST = 16
 SHARED_FROM = 512
 """Characters of JSON from which a line's system prompt, tools and output format are stored apart from it."""
 

@@ -40,9 +40,7 @@ class Inlines:
 
     def fill(self, entry: Node, value: dict[str, Any]) -> Iterator[tuple[Fault, Node]]:
         """Put the files that *entry* names into *value*, its plain value; yield what cannot be, and where."""
-        for steps, node in _texts(entry):
-            if not (node.quoted and type(node.value) is str and node.value.startswith("@")):
-                continue
+        for steps, node in _naming(entry):
             text = node.value[1:] if node.value.startswith("@@") else self.text(node.value[1:])
             if isinstance(text, Fault):
                 yield text, node
@@ -51,6 +49,12 @@ class Inlines:
             for step in steps[:-1]:
                 holder = holder[step]
             holder[steps[-1]] = text
+
+    def ask(self, entry: Node) -> None:
+        """Read the files that *entry* names."""
+        for _steps, node in _naming(entry):
+            if not node.value.startswith("@@"):
+                self.text(node.value[1:])
 
     def text(self, name: str) -> str | Fault:
         """What the file *name* holds."""
@@ -132,6 +136,13 @@ def _decoded(name: str, content: bytes) -> str | Fault:
             hint="take it out of that file",
         )
     return text
+
+
+def _naming(entry: Node) -> Iterator[tuple[Steps, Node]]:
+    """The texts of a job, or of the defaults, that are in quotes and begin with @, with the way to each."""
+    for steps, node in _texts(entry):
+        if node.quoted and type(node.value) is str and node.value.startswith("@"):
+            yield steps, node
 
 
 def _texts(entry: Node) -> Iterator[tuple[Steps, Node]]:

@@ -16,7 +16,7 @@ from batchrun.jobfile.jsonl import JsonLines, not_utf8
 from batchrun.jobfile.layout import HEAD, Layout, layout_of
 from batchrun.jobfile.rules import Rules
 from batchrun.jobfile.source import DIGEST, Opened, Source, is_stream, opened, unreadable
-from batchrun.jobfile.yaml_jobs import YAML_BYTES, YamlJobs, inlines_of
+from batchrun.jobfile.yaml_jobs import YAML_BYTES, YamlJobs, ask_for_inlines
 
 
 class Reading:
@@ -117,7 +117,7 @@ def _digest_of(file: Opened) -> bytes | None:
             if isinstance(text, Problem):
                 return None
             inlines = Inlines(file.folder)
-            inlines_of(text, inlines)
+            ask_for_inlines(text, inlines)
             return _combined((file.tap.digest(), inlines.digest()))
         case _:
             return None

@@ -24,16 +24,17 @@ YAML_BYTES = 64 * 1024 * 1024
 SECTIONS = frozenset({"version", "defaults", "jobs"})
 
 
-def inlines_of(text: str, inlines: Inlines) -> None:
-    """Ask *inlines* for all files that a YAML text names, as reading its jobs does."""
+def ask_for_inlines(text: str, inlines: Inlines) -> None:
+    """Have *inlines* read all files that a YAML text names, as reading its jobs does."""
+    if "@" not in text and "\\" not in text:
+        return  # nothing can begin with @, not even by an escape
     root = parse(text).root
     if root is None or type(root.value) is not dict:
         return
     jobs = root.value.get("jobs")
     for entry in (root.value.get("defaults"), *(jobs.value if jobs and type(jobs.value) is list else ())):
-        if entry is not None and type(entry.value) is dict:
-            for _ in inlines.fill(entry, entry.plain()):
-                pass
+        if entry is not None:
+            inlines.ask(entry)
 
 
 class YamlJobs:

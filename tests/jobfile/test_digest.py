@@ -9,7 +9,7 @@ import pytest
 
 from batchrun.jobfile.reading import Reading, digest_of
 from batchrun.jobfile.source import Source
-from tests.jobfile.desk import GOOD, HEAD, RULES, read_files, read_sources
+from tests.jobfile.desk import GOOD, HEAD, RULES, merged, read_files, read_sources
 
 YAML = HEAD + 'jobs:\n  - prompt: "@a.md"\n  - prompt: "@sub/b.md"\n  - {system: "@a.md", prompt: x}\n'
 
@@ -33,6 +33,15 @@ def quick(*paths: Path) -> bytes:
 def test_the_digest_is_known_without_reading_jobs_and_the_same_after(files: list[Path]) -> None:
     assert quick(*files) == read_files(*files).digest
     assert len(quick(*files)) == 16
+
+
+def test_a_file_that_is_named_by_an_escape_counts_too(tmp_path: Path) -> None:
+    (tmp_path / "a.md").write_text("A")
+    path = tmp_path / "jobs.yaml"
+    path.write_text(HEAD + 'jobs:\n  - prompt: "\\x40a.md"\n  - prompt: "@@a.md"\n')
+    found = read_files(path)
+    assert [merged(job)["messages"][0]["content"] for job in found.jobs] == ["A", "@a.md"]
+    assert quick(path) == found.digest
 
 
 def test_renaming_a_file_changes_nothing(files: list[Path]) -> None:
