@@ -20,7 +20,6 @@ from batchrun.queue.reading import Reading
 from batchrun.report.flat import COLUMNS
 from tests.cli.conftest import Batchrun, screen
 from tests.cli.looking import nightly
-from tests.cli.test_startup import HEAVY, imported
 from tests.stock import Stock, message
 
 Process = Callable[..., subprocess.CompletedProcess[str]]
@@ -192,13 +191,6 @@ def test_a_reader_that_goes_away_ends_it_quietly(looked_at: Path) -> None:
         )
         os.close(writer)
         assert (done.returncode, done.stderr) == (141, b""), args
-
-
-@pytest.mark.parametrize(
-    "args", [["results"], ["errors"], ["errors", "--json"], ["show", "doc-1"], ["log"], ["export"]], ids=" ".join
-)
-def test_looking_imports_nothing_heavy(night: Path, args: list[str]) -> None:
-    assert imported(args, night.parent) & HEAVY == set()
 
 
 # -- export -----------------------------------------------------------------------------------------------------------

@@ -14,7 +14,6 @@ from batchrun.core.job import WorkerId
 from batchrun.queue.locks import Locks
 from tests.cli.conftest import Batchrun
 from tests.cli.looking import nightly
-from tests.cli.test_startup import HEAVY, imported
 from tests.stock import MINUTE, NOON, SECOND, Stock
 
 DOLLAR = 1_000_000_000
@@ -257,12 +256,3 @@ def test_symbols_give_way_on_a_stream_without_them(looked_at: Path) -> None:
     assert b"###" in done.stdout
     assert b"\\x" not in done.stdout
     assert b"\\u" not in done.stdout
-
-
-def test_a_status_imports_nothing_heavy(looked_at: Path) -> None:
-    with Stock(looked_at) as stock:
-        nightly(stock)
-    for args in (["status"], ["status", "--json"], ["status", "nightly", "--check"]):
-        modules = imported(args, looked_at.parent)
-        assert "sqlite3" in modules
-        assert modules & HEAVY == set()
