@@ -6,6 +6,7 @@ instead of an answer.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from batchrun.core.pause import Pause, PauseScope
@@ -20,20 +21,33 @@ def word(text: str) -> str:
     return quote(text)
 
 
+Typed = Callable[[str], str]
+"""Makes of a command the one to type: with the flags that lead to the same queue."""
+
+
+def typed_in(text: str, typed: Typed, **names: str) -> str:
+    """*text* with its commands, which stand in ticks, as they are typed; `{names}` in it are put in."""
+    parts = text.split("`")  # the odd ones stood in ticks
+    for i, part in enumerate(parts):
+        written = part.format(**names) if names else part
+        parts[i] = typed(written) if i % 2 and part.startswith("batchrun ") else f"`{written}`" if i % 2 else written
+    return "".join(parts)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cure:
-    """`means` goes on behind the error's name; `cure` may hold `{run}`, `{file}` and `{error}`."""
+    """`means` goes on behind the error's name; `cure` may hold `{run}`, `{file}`, `{error}`, and commands in ticks."""
 
     means: str
     cure: str
 
-    def written(self, *, run: str, file: str, error: str) -> str:
+    def written(self, *, run: str, file: str, error: str, typed: Typed) -> str:
         """The cure for one run."""
-        return self.cure.format(run=word(run), file=word(file), error=word(f"error:{error}"))
+        return typed_in(self.cure, typed, run=word(run), file=word(file), error=word(f"error:{error}"))
 
 
-_MEND = "correct these jobs in {file}, then  batchrun submit {file}  (only what changed is added)"
-_AGAIN = "batchrun retry {run} -s {error}"
+_MEND = "correct these jobs in {file}, then  `batchrun submit {file}`  (only what changed is added)"
+_AGAIN = "`batchrun retry {run} -s {error}`"
 _NETWORK = f"see to the network, then  {_AGAIN}"
 
 CURES = {
@@ -86,7 +100,7 @@ _UNSENT = Cure(means="the API could not be reached; nothing was sent", cure=_NET
 _UNKNOWN = Cure(means="", cure=_AGAIN)
 _HELD = Cure(
     means="possibly billed when its worker died, and the run asks first",
-    cure="batchrun retry {run} -s state:held  sends them again, batchrun cancel {run} -s state:held  gives them up",
+    cure="`batchrun retry {run} -s state:held`  sends them again, `batchrun cancel {run} -s state:held`  gives them up",
 )
 
 
@@ -123,7 +137,7 @@ def pause_words(pause: Pause) -> tuple[str, str]:
                 "correct the model, or get access",
             )
         case PauseScope.RUN if pause.reason == "refusals":
-            return "many of its jobs in a row were refused with the same words", "see batchrun errors"
+            return "many of its jobs in a row were refused with the same words", "see `batchrun errors`"
         case _ if pause.reason == "user":
             return "by hand", ""
         case _:

@@ -155,7 +155,7 @@ def pause_of(run: RunSummary, pauses: Sequence[Pause]) -> Pause | None:
 
 
 def pause_line(pause: Pause, runs: Sequence[RunSummary], now: Millis) -> tuple[str, str]:
-    """`paused since 22:10: …` with the API's words, and what to do about it."""
+    """Whom it concerns, since when and why, with the API's words; and what to do, with commands in ticks."""
     match pause.scope:
         case PauseScope.RUN:
             names = [run.name for run in runs if str(run.id) == pause.subject]
@@ -169,9 +169,9 @@ def pause_line(pause: Pause, runs: Sequence[RunSummary], now: Millis) -> tuple[s
     said = f" ({pause.message})" if pause.message else ""
     again = pause.next_probe()
     if again is None:
-        then = "until batchrun resume"
+        then = "until `batchrun resume`"
     elif again <= now:
-        then = "the next batchrun run asks again"
+        then = "the next `batchrun run` asks again"
     else:
-        then = f"asked again from {hour(again, now)} on, or at once after  batchrun resume"
+        then = f"asked again from {hour(again, now)} on, or at once after  `batchrun resume`"
     return f"{whom} paused since {hour(pause.since, now)}: {why}{said}", f"{cure}; {then}" if cure else then

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ from batchrun.core.job import WorkerId
 from batchrun.queue.locks import Locks
 from tests.cli.conftest import Batchrun
 from tests.cli.looking import nightly
-from tests.stock import MINUTE, NOON, SECOND, Stock
+from tests.stock import MINUTE, NOON, SECOND, Stock, message
 
 DOLLAR = 1_000_000_000
 
@@ -241,6 +242,23 @@ def test_a_simulated_queue_says_so_on_the_screen_and_in_the_document(batchrun: B
     shown = batchrun("status", "--simulate")
     assert shown.err.startswith("SIMULATED")
     assert json.loads(batchrun("status", "--simulate", "--json").out)["simulated"] is True
+
+
+def test_commands_to_type_lead_to_the_same_queue(batchrun: Batchrun, looked_at: Path) -> None:
+    with Stock(looked_at.parent / "batchrun-simulated.db", simulated=True) as stock:
+        run = stock.run("nightly")
+        stock.job(run, "a", "failed", error="overloaded_error")
+        stock.job(run, "b", "succeeded", answer=message("…", stop="max_tokens"))
+        stock.job(run, "c")
+        stock.pause("run", str(run), "user")
+    for args in (["status"], ["errors"], ["errors", "--json"], ["show", "a"], ["results", "--format", "text"]):
+        shown = batchrun(*args, "--simulate")
+        commands = re.findall(r"batchrun [^(\n;]*", shown.out + shown.err)
+        assert commands, shown
+        assert all("--simulate" in command for command in commands), commands
+    (looked_at.parent / "batchrun-simulated.db").rename(looked_at.parent / "other.db")
+    resume = next(line for line in batchrun("status", "--db", "other.db").out.splitlines() if "To go on" in line)
+    assert "--db other.db" in resume
 
 
 def test_symbols_give_way_on_a_stream_without_them(looked_at: Path) -> None:

@@ -17,7 +17,7 @@ from batchrun.core.pause import Pause, PauseScope
 from batchrun.core.states import RunState, State
 from batchrun.queue.rows import Overview, RunSummary, WorkerRow
 from batchrun.report import cures
-from batchrun.report.cures import CURES, cure_of, pause_words, word
+from batchrun.report.cures import CURES, cure_of, pause_words, typed_in, word
 from batchrun.report.summary import doing, lines, money, pause_line, pause_of, percent, progress, times
 
 NOON = Millis(1_795_176_000_000)
@@ -182,14 +182,14 @@ def test_what_is_going_on_ends_with_what_to_type(
 def test_a_pause_tells_whom_since_when_why_and_what_to_do() -> None:
     what, cure = pause_line(pause(), [run()], at(1))
     assert what == "account org paused since 12:00: the prepaid credit is used up (it says no)"
-    assert cure == "add credit in the Console; asked again from 12:15 on, or at once after  batchrun resume"
-    assert pause_line(pause(), [run()], at(20))[1] == "add credit in the Console; the next batchrun run asks again"
+    assert cure == "add credit in the Console; asked again from 12:15 on, or at once after  `batchrun resume`"
+    assert pause_line(pause(), [run()], at(20))[1] == "add credit in the Console; the next `batchrun run` asks again"
     assert pause_line(pause(subject="7"), [run()], at(1))[0].startswith("the account paused")
 
 
 def test_a_pause_by_hand_waits_for_a_hand() -> None:
     what, cure = pause_line(pause("run", "12", "user", message=""), [run()], NOON)
-    assert (what, cure) == ("run nightly paused since 12:00: by hand", "until batchrun resume")
+    assert (what, cure) == ("run nightly paused since 12:00: by hand", "until `batchrun resume`")
 
 
 def test_a_pause_of_a_model_or_of_a_run_that_is_not_shown_is_named() -> None:
@@ -248,15 +248,21 @@ def test_held_jobs_need_a_decision_whatever_their_error() -> None:
 
 def test_cures_are_written_for_the_shell() -> None:
     for cure in CURES.values():
-        written = cure.written(run="my run", file="a b.jsonl", error="x y")
+        written = cure.written(run="my run", file="a b.jsonl", error="x y", typed=str)
         assert "{" not in written
         assert " my run" not in written
-    assert (
-        cure_of("api_error", 500).written(run="n", file="f", error="api_error") == "batchrun retry n -s error:api_error"
-    )
+        assert "`" not in written
+    api_error = cure_of("api_error", 500)
+    assert api_error.written(run="n", file="f", error="api_error", typed=str) == "batchrun retry n -s error:api_error"
     assert word("r-1:doc/7") == "r-1:doc/7"
     assert word("it's") == "'it'\"'\"'s'"
     assert word("") == "''"
+
+
+def test_commands_in_a_text_are_written_as_they_are_typed_and_other_ticks_stay() -> None:
+    text = "`claude-x` is gone; `batchrun retry {run}`, then  `batchrun status`"
+    written = typed_in(text, lambda command: f"{command} --simulate", run="n`1")
+    assert written == "`claude-x` is gone; batchrun retry n`1 --simulate, then  batchrun status --simulate"
 
 
 def test_a_summary_that_changes_in_counts_alone_is_another_one() -> None:

@@ -10,7 +10,7 @@ import click
 from batchrun.cli import options
 from batchrun.cli.call import Call
 from batchrun.cli.output import Format, at, chosen, chosen_fields, document, rows
-from batchrun.cli.screen import Screen, Tone, clean
+from batchrun.cli.screen import Tone, clean
 from batchrun.core.figures import count, hour
 from batchrun.core.states import State
 from batchrun.errors import Exit, NothingMatched
@@ -18,10 +18,9 @@ from batchrun.queue.answers import matching
 from batchrun.queue.failures import LOOKED_AT, ErrorGroup, Failure, failures, groups
 from batchrun.queue.reading import Reading
 from batchrun.queue.rows import RunSummary
-from batchrun.report.cures import cure_of, word
+from batchrun.report.cures import Typed, cure_of, word
 
 if TYPE_CHECKING:
-    from batchrun.core.job import Millis
     from batchrun.core.select import Selection
 
 COLUMNS = (
@@ -73,9 +72,11 @@ def errors(
             raise NothingMatched(f"no job of {clean(found.name)} matches `{select.text}`")
         match form:
             case Format.TEXT:
-                _text(screen, found, groups(reading, found.id, select, every=every), limit, call.now)
+                _text(call, found, groups(reading, found.id, select, every=every), limit)
             case Format.JSON:
-                document(screen, "errors", _record(found, groups(reading, found.id, select, every=every), limit))
+                document(
+                    screen, "errors", _record(found, groups(reading, found.id, select, every=every), limit, call.typed)
+                )
             case _:
                 columns = chosen_fields(fields, COLUMNS, IN_TABLE if form is Format.TABLE else COLUMNS)
                 rows(screen, form, "errors", _jobs(reading, found, select, limit), columns=columns, right=("line",))
@@ -110,16 +111,16 @@ def _job(failure: Failure) -> dict[str, Any]:
     }
 
 
-def _record(run: RunSummary, found: Sequence[ErrorGroup], limit: int | None) -> dict[str, Any]:
+def _record(run: RunSummary, found: Sequence[ErrorGroup], limit: int | None, typed: Typed) -> dict[str, Any]:
     return {
         "run": {"id": run.ref, "name": run.name},
         "failed": run.n(State.FAILED),
         "held": run.n(State.HELD),
-        "groups": [_group(run, group) for group in found[:limit]],
+        "groups": [_group(run, group, typed) for group in found[:limit]],
     }
 
 
-def _group(run: RunSummary, group: ErrorGroup) -> dict[str, Any]:
+def _group(run: RunSummary, group: ErrorGroup, typed: Typed) -> dict[str, Any]:
     cure = cure_of(group.error, group.status, held=group.state is State.HELD)
     return {
         "error": group.error or None,
@@ -132,7 +133,7 @@ def _group(run: RunSummary, group: ErrorGroup) -> dict[str, Any]:
         "last": at(group.last),
         "most_tries": group.most_tries,
         "means": cure.means or None,
-        "cure": cure.written(run=run.name, file=_file(group), error=group.error),
+        "cure": cure.written(run=run.name, file=_file(group), error=group.error, typed=typed),
         "samples": [_job(failure) for failure in group.samples],
     }
 
@@ -141,7 +142,8 @@ def _file(group: ErrorGroup) -> str:
     return group.samples[0].job.file or "FILE"
 
 
-def _text(screen: Screen, run: RunSummary, found: Sequence[ErrorGroup], limit: int | None, now: Millis) -> None:
+def _text(call: Call, run: RunSummary, found: Sequence[ErrorGroup], limit: int | None) -> None:
+    screen = call.screen
     name = clean(run.name)
     if not found:
         screen.line(f"Nothing failed in {name}.")
@@ -149,7 +151,7 @@ def _text(screen: Screen, run: RunSummary, found: Sequence[ErrorGroup], limit: i
     screen.line(_headline(run, found))
     for group in found[:limit]:
         screen.line()
-        _draw(screen, run, group, now)
+        _draw(call, run, group)
     if limit is not None and len(found) > limit:
         screen.line()
         screen.line(f"{count(len(found) - limit, 'more group')}; without -n all are shown")
@@ -171,7 +173,8 @@ def _headline(run: RunSummary, found: Sequence[ErrorGroup]) -> str:
     return f"{', '.join(parts) or 'Failed jobs'}; {count(len(found), 'group')}"
 
 
-def _draw(screen: Screen, run: RunSummary, group: ErrorGroup, now: Millis) -> None:
+def _draw(call: Call, run: RunSummary, group: ErrorGroup) -> None:
+    screen, typed = call.screen, call.typed
     held = group.state is State.HELD
     cure = cure_of(group.error, group.status, held=held)
     least = ("≥" if screen.utf8 else ">=") if group.at_least else ""
@@ -187,11 +190,11 @@ def _draw(screen: Screen, run: RunSummary, group: ErrorGroup, now: Millis) -> No
         parts = [f"e.g. {clean(failure.job.key)} ({clean(failure.job.place)})", *([clean(ids)] if ids else [])]
         screen.line(pad + "   ".join(parts))
     tried = f"after {count(group.most_tries, 'try', 'tries')}" if group.most_tries > 1 else ""
-    last = f"last {hour(group.last, now)}" if group.last is not None else ""
+    last = f"last {hour(group.last, call.now)}" if group.last is not None else ""
     if tried or last:
         screen.line(pad + ", ".join(part for part in (tried, last) if part))
-    written = cure.written(run=run.name, file=_file(group), error=group.error)
+    written = cure.written(run=run.name, file=_file(group), error=group.error, typed=typed)
     screen.line(f"{pad}cure: {screen.style(clean(written), Tone.HINT)}")
     if group.n > 1:
-        error = clean(word(f"error:{group.error}"))
-        screen.line(f"{pad}list: batchrun errors {clean(word(run.name))} -s {error} --format jsonl")
+        listed = f"batchrun errors {word(run.name)} -s {word(f'error:{group.error}')} --format jsonl"
+        screen.line(f"{pad}list: {clean(typed(listed))}")

@@ -72,14 +72,14 @@ def results(
         if raw:
             n = _raw(screen, answered)
         elif form is Format.TEXT:
-            n = _text(screen, answered, found)
+            n = _text(call, answered, found)
         else:
             extra = {"run": {"id": found.ref, "name": found.name}, "currency": "USD"}
             n = rows(screen, form, "results", _flat(answered, columns), columns=columns, right=RIGHT, extra=extra)
         if not n and limit != 0:
             _nothing(call, reading, found, select)
         elif form is Format.TEXT and not raw:
-            _more(screen, reading, found, select, n)
+            _more(call, reading, found, select, n)
     return Exit.OK
 
 
@@ -97,8 +97,8 @@ def _raw(screen: Screen, answered: Iterable[ResultRow]) -> int:
     return n
 
 
-def _text(screen: Screen, answered: Iterable[ResultRow], run: RunSummary) -> int:
-    n = 0
+def _text(call: Call, answered: Iterable[ResultRow], run: RunSummary) -> int:
+    screen, n = call.screen, 0
     for n, row in enumerate(answered, 1):
         if n > 1:
             screen.line()
@@ -109,7 +109,7 @@ def _text(screen: Screen, answered: Iterable[ResultRow], run: RunSummary) -> int
             screen.line(screen.style("(no text in it; --raw shows all of it)", Tone.DIM))
         else:
             screen.line(clean(text.strip("\n"), lines=True))
-        note = _note(row, run)
+        note = _note(call, row, run)
         if note:
             screen.line(screen.style(note, Tone.WARN))
     return n
@@ -129,7 +129,7 @@ def _headline(screen: Screen, row: ResultRow, model: object) -> str:
     return f"{dash * 2} {screen.style(key, Tone.BOLD)} {rule} {told}"
 
 
-def _note(row: ResultRow, run: RunSummary) -> str:
+def _note(call: Call, row: ResultRow, run: RunSummary) -> str:
     """What is wrong with an answer that did come."""
     stop = row.answer.stop_reason if row.answer else ""
     match FLAGS.get(stop):
@@ -143,14 +143,14 @@ def _note(row: ResultRow, run: RunSummary) -> str:
             what = "the model refused"
         case Flag.PAUSED:
             what = "a server tool wants another turn"
-    return f"({what}; all such: batchrun results {clean(word(run.name))} -s stop:{stop})"
+    return f"({what}; all such: {clean(call.typed(f'batchrun results {word(run.name)} -s stop:{stop}'))})"
 
 
 def _nothing(call: Call, reading: Reading, run: RunSummary, select: Selection | None) -> None:
     """Why there is nothing to see."""
     name = clean(run.name)
     if select is None:
-        call.screen.say(f"No answers of {name} yet.  batchrun status {clean(word(run.name))}")
+        call.screen.say(f"No answers of {name} yet.  {clean(call.typed(f'batchrun status {word(run.name)}'))}")
         return
     n = matching(reading, run.id, selection=select)
     if not n:
@@ -158,8 +158,8 @@ def _nothing(call: Call, reading: Reading, run: RunSummary, select: Selection | 
     call.screen.say(f"{count(n, 'job')} of {name} matched, without an answer.")
 
 
-def _more(screen: Screen, reading: Reading, run: RunSummary, select: Selection | None, shown: int) -> None:
+def _more(call: Call, reading: Reading, run: RunSummary, select: Selection | None, shown: int) -> None:
     every = run.n(State.SUCCEEDED) if select is None else matching(reading, run.id, selection=select, answered=True)
-    name = clean(word(run.name))
-    screen.say()
-    screen.say(f"{shown:,} of {max(every, shown):,}.  All of it as a file:  batchrun export {name} -o {name}.jsonl")
+    command = call.typed(f"batchrun export {word(run.name)} -o {word(f'{run.name}.jsonl')}")
+    call.screen.say()
+    call.screen.say(f"{shown:,} of {max(every, shown):,}.  All of it as a file:  {clean(command)}")

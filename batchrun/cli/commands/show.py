@@ -54,7 +54,7 @@ def show(call: Call, job: str, only_request: bool, every: bool, json: bool) -> E
         if json:
             document(screen, "job", _record(found, tried, whole, request(reading, found.id)))
             return Exit.OK
-        _draw(screen, found, tried, whole, every=every, now=call.now)
+        _draw(call, found, tried, whole, every=every)
     if others:
         named = ", ".join(f"r-{one.run}:{clean(one.key)}" for one in others[:3])
         screen.say(f"{count(len(others), 'other run')} with this id: {named}")
@@ -90,11 +90,10 @@ def _request(screen: Screen, body: str) -> None:
     screen.line(clean(text, lines=True) if screen.tty else text)
 
 
-def _draw(
-    screen: Screen, job: JobRow, tried: Sequence[AttemptRow], whole: ResultRow | None, *, every: bool, now: Millis
-) -> None:
+def _draw(call: Call, job: JobRow, tried: Sequence[AttemptRow], whole: ResultRow | None, *, every: bool) -> None:
+    screen = call.screen
     name = screen.style(clean(job.key), Tone.BOLD)
-    screen.line(f"{name}   {clean(job.run_name)}   {_standing(job, tried, now)}   {clean(job.place)}")
+    screen.line(f"{name}   {clean(job.run_name)}   {_standing(job, tried, call.now)}   {clean(job.place)}")
     shown = list(tried) if every or len(tried) <= FIRST + LAST + 1 else [*tried[:FIRST], *tried[-LAST:]]
     before, said = 0, ""
     for attempt in shown:
@@ -105,17 +104,18 @@ def _draw(
         if attempt.message and attempt.outcome != "ok" and attempt.message != said:
             screen.line(f"      {clean(attempt.message)}")
         said = attempt.message
-    _answer(screen, job, whole)
+    _answer(call, job, whole)
     if job.state in {State.FAILED, State.HELD} and tried:
         cure = cure_of(job.error or "", tried[-1].status, held=job.state is State.HELD)
-        written = cure.written(run=job.run_name, file=job.file or "FILE", error=job.error or "")
+        written = cure.written(run=job.run_name, file=job.file or "FILE", error=job.error or "", typed=call.typed)
         screen.line()
         if cure.means:
             screen.line(f"  {cure.means}")
         screen.line(f"  cure: {screen.style(clean(written), Tone.HINT)}")
-    ref = clean(word(f"r-{job.run}:{job.key}"))
+    ref = word(f"r-{job.run}:{job.key}")
+    sent, everything = (call.typed(f"batchrun show {ref} {flag}") for flag in ("--request", "--json"))
     screen.say()
-    screen.say(f"What was sent: batchrun show {ref} --request   All of it: batchrun show {ref} --json")
+    screen.say(clean(f"What was sent: {sent}   All of it: {everything}"))
 
 
 def _standing(job: JobRow, tried: Sequence[AttemptRow], now: Millis) -> str:
@@ -165,10 +165,10 @@ def _clock(millis: Millis) -> str:
     return f"{datetime.fromtimestamp(millis / 1000, UTC).astimezone():%Y-%m-%d %H:%M:%S}"
 
 
-def _answer(screen: Screen, job: JobRow, whole: ResultRow | None) -> None:
+def _answer(call: Call, job: JobRow, whole: ResultRow | None) -> None:
     if whole is None or whole.answer is None:
         return
-    message = parsed(whole)
+    screen, message = call.screen, parsed(whole)
     model = (message or {}).get("model") or job.model
     cost = whole.attempt.cost if whole.attempt else None
     dot = " · " if screen.utf8 else ", "
@@ -187,7 +187,7 @@ def _answer(screen: Screen, job: JobRow, whole: ResultRow | None) -> None:
 def _by_id(key: str) -> str:
     """A selection of this job alone, as a word for the shell."""
     value = key if re.fullmatch(r"[\w.:/@+=-]+", key) else '"' + re.sub(r'(["\\*?])', r"\\\1", key) + '"'
-    return clean(word(f"id:{value}"))
+    return word(f"id:{value}")
 
 
 def _record(job: JobRow, tried: Sequence[AttemptRow], whole: ResultRow | None, body: str) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from batchrun.errors import Exit
 from batchrun.queue.reading import NoQueue, Reading
 from batchrun.queue.rows import Overview, RunSummary, WorkerRow
 from batchrun.report import summary
-from batchrun.report.cures import word
+from batchrun.report.cures import typed_in, word
 
 COUNTED = 500
 """Failed jobs up to which a status counts their classes; of more it only names them."""
@@ -70,6 +70,7 @@ class _Drawing:
 
     def __init__(self, call: Call, reading: Reading, seen: Overview) -> None:
         self.screen: Screen = call.screen
+        self.typed = call.typed
         self.now: Millis = call.now
         self.reading = reading
         self.seen = seen
@@ -99,9 +100,12 @@ class _Drawing:
         screen.line(f"{bar}  {summary.progress(run, self.speeds.get(run.id))}")
         screen.line()
         for line in summary.lines(run, self.seen, errors=self._errors(run), now=self.now):
-            rest = "   ".join(part for part in (clean(line.note), screen.style(clean(line.command), Tone.HINT)) if part)
+            rest = "   ".join(part for part in (clean(line.note), self._command(line.command)) if part)
             number = screen.style(f"{line.n:>10,}", *_tone(line.state))
             screen.line(f"{line.label:<12}{number}   {rest}".rstrip())
+
+    def _command(self, command: str) -> str:
+        return self.screen.style(clean(self.typed(command)), Tone.HINT) if command else ""
 
     def _errors(self, run: RunSummary) -> Sequence[tuple[str, int | None]]:
         """Counted as long as that is cheap: a status costs the same however many jobs failed."""
@@ -123,7 +127,7 @@ class _Drawing:
                 f"{run.finished:>9,} / {run.total:<9,}",
                 doing.words,
                 *([f"{run.n(State.FAILED):,} failed"] if run.n(State.FAILED) else []),
-                *([self.screen.style(clean(doing.command), Tone.HINT)] if doing.command else []),
+                *([self._command(doing.command)] if doing.command else []),
             ]
             self.screen.line("  ".join(parts).rstrip())
 
@@ -132,7 +136,7 @@ class _Drawing:
             what, cure = summary.pause_line(pause, runs, self.now)
             self.screen.line()
             self.screen.line(f"{self.screen.mark(Mark.WARN)} {clean(what)}")
-            self.screen.line(f"  {clean(cure)}")
+            self.screen.line(f"  {clean(typed_in(cure, self.typed))}")
 
     def _next(self, run: RunSummary, *, alone: bool) -> None:
         screen = self.screen
@@ -143,15 +147,16 @@ class _Drawing:
                 f" ({clean(worker.command)})."
             )
         if self.seen.older and not alone:
-            screen.line(f"{count(self.seen.older, 'older run')}: batchrun status --all")
+            screen.line(f"{count(self.seen.older, 'older run')}: {self._command('batchrun status --all')}")
         doing = summary.doing(run, self.seen, self.now)
         name = word(run.name)
         if run.state is RunState.DONE or (run.state is RunState.OPEN and not run.left):
-            screen.line(f"Look: batchrun results {clean(name)}   Take away: batchrun export {clean(name)} -o FILE")
+            look, take = (self._command(f"batchrun {one}") for one in (f"results {name}", f"export {name} -o FILE"))
+            screen.line(f"Look: {look}   Take away: {take}")
         elif summary.pause_of(run, self.seen.pauses):
-            screen.line(f"To go on at once: {screen.style('batchrun resume', Tone.HINT)}")
+            screen.line(f"To go on at once: {self._command('batchrun resume')}")
         elif doing.command:
-            screen.line(f"{_capital(doing.words)}: {screen.style(clean(doing.command), Tone.HINT)}")
+            screen.line(f"{_capital(doing.words)}: {self._command(doing.command)}")
         elif not self.seen.workers:
             screen.line(_capital(doing.words))
 
