@@ -35,7 +35,6 @@ class Bar:
         )
         self._block: list[str] = []
         self._live = Live(console=self._console, auto_refresh=False, redirect_stdout=False, redirect_stderr=False)
-        self._live.start()
 
     @property
     def loudness(self) -> int:
@@ -56,6 +55,8 @@ class Bar:
         self._block = block(self._tally, self._console.width, utf8=self._utf8)
 
     def tick(self) -> None:
+        if not self._live.is_started:  # not before there is something to see: it hides the cursor
+            self._live.start()
         lines = [Text(line, no_wrap=True, overflow="ellipsis") for line in self._block]
         self._live.update(Group(*lines), refresh=True)
 

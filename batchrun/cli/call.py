@@ -87,17 +87,22 @@ class Call:
                 self.screen.warn(warning)
         return settings
 
-    def typed(self, command: str) -> str:
-        """*command* (`batchrun run nightly`) with the flags that lead to the same queue, for somebody to type."""
+    def typed(self, text: str) -> str:
+        """*text*, in which each `batchrun …` that somebody may type leads to the same queue as this call."""
         from batchrun.report.cures import word
 
-        words = [command]
-        if self.flags.simulate:
-            words.append("--simulate")
+        words = ["--simulate"] if self.flags.simulate else []
         for flag, value in (("--db", self.flags.db), ("--config-file", self.flags.config_file)):
             if value is not None:
                 words += [flag, word(value)]
-        return " ".join(words)
+        if not words:
+            return text
+        import re
+
+        from batchrun.cli.lazy import COMMANDS
+
+        inserted = " ".join(["batchrun", *words, ""]).replace("\\", r"\\")
+        return re.sub(rf"\bbatchrun (?=(?:{'|'.join(COMMANDS)})\b)", inserted, text)
 
     @property
     def now(self) -> Millis:
@@ -107,9 +112,25 @@ class Call:
     @contextmanager
     def reading(self) -> Iterator[Reading]:
         """The queue, to look at. Raises UsageError where there is none."""
-        from batchrun.queue.reading import Reading
+        from batchrun.queue.reading import NoQueue, Reading
 
-        with Reading.open(Path(self.settings.db)) as reading:
+        try:
+            reading = Reading.open(Path(self.settings.db))
+        except NoQueue as none:
+            if self._simulated_instead():
+                none.hint = "there is a simulated one: add --simulate"
+            raise
+        with reading:
             if reading.simulated:
                 self.screen.mark_simulated()
             yield reading
+
+    def _simulated_instead(self) -> bool:
+        """Whether somebody may have forgotten the flag."""
+        from batchrun.settings.database import database
+
+        return (
+            not self.flags.simulate
+            and self.flags.db is None
+            and Path(database(None, Path.cwd(), simulate=True)).exists()
+        )

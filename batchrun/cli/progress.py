@@ -102,7 +102,7 @@ class JsonLines:
                 self._records.append(told)
 
     def emit(self, event: Event) -> None:
-        if not isinstance(event, PassStarted | PassEnded):  # `launch` and `done` on stdout say these
+        if not isinstance(event, PassStarted | PassEnded):  # `launch` and `done` say these
             self._write(record(event))
 
     def tick(self) -> None:

@@ -12,7 +12,7 @@ from batchrun.cli import progress
 from batchrun.cli.call import Call
 from batchrun.cli.main import rendered
 from batchrun.cli.output import amount, at, dumps, headed
-from batchrun.cli.screen import Screen, clean
+from batchrun.cli.screen import clean
 from batchrun.cli.tally import Progress
 from batchrun.core.figures import dollars, span
 from batchrun.core.job import Nanos, RunId
@@ -80,34 +80,37 @@ def work(call: Call, settings: Settings, wish: Wish, *, json: bool, launch: dict
     with ExitStack() as stack:
 
         def ready() -> None:
-            if json:
-                runs = [{"id": f"r-{run.id}", "name": run.name} for run in sink.tally.runs.values()]
-                event(screen, "launch", {"database": settings.db, "pid": os.getpid(), "runs": runs, **(launch or {})})
+            runs = [{"id": f"r-{run.id}", "name": run.name} for run in sink.tally.runs.values()]
+            body = {"database": settings.db, "pid": os.getpid(), "runs": runs, **(launch or {})}
+            _event(call, settings, "launch", body, json=json)
             stack.enter_context(sink)
 
         ended = wiring.run_pass(settings, wish, sink, ready=ready)
     runs = _runs(call, list(sink.tally.runs))
     code = _exit(ended, runs)
     seconds = time.monotonic() - begun
-    if json:
-        event(screen, "done", _done(ended, code, runs, seconds))
+    _event(call, settings, "done", _done(ended, code, runs, seconds), json=json)
     _tell(call, ended, code, runs, seconds)
     return code
 
 
 def at_rest(call: Call, settings: Settings, run: RunSummary, launch: dict[str, Any], *, json: bool) -> Exit:
     """The two records where there is no pass: the jobs are stored, or there is nothing to do."""
-    if json:
-        runs = [{"id": run.ref, "name": run.name}]
-        event(call.screen, "launch", {"database": settings.db, "pid": None, "runs": runs, **launch})
-        event(call.screen, "done", {"exit": 0, "message": "", "hint": "", "runs": [_record(run)]})
+    runs = [{"id": run.ref, "name": run.name}]
+    _event(call, settings, "launch", {"database": settings.db, "pid": None, "runs": runs, **launch}, json=json)
+    _event(call, settings, "done", {"exit": 0, "message": "", "hint": "", "runs": [_record(run)]}, json=json)
     return Exit.OK
 
 
-def event(screen: Screen, name: str, body: dict[str, Any]) -> None:
-    """One of the two records of a command that takes its time."""
-    screen.line(dumps({"event": name, **headed(screen, name, {"at": at(progress.wall()), **body})}, screen))
-    screen.out.flush()
+def _event(call: Call, settings: Settings, name: str, body: dict[str, Any], *, json: bool) -> None:
+    """One of the two records of a command that takes its time: to stdout, and among the JSON lines of its progress."""
+    screen = call.screen
+    line = dumps({"event": name, **headed(screen, name, {"at": at(progress.wall()), **body})}, screen)
+    if json:
+        screen.line(line)
+        screen.out.flush()
+    if settings.progress == "json":
+        screen.must_say(line)
 
 
 def _known(call: Call, only: RunId | None) -> list[Progress]:

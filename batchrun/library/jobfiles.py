@@ -58,13 +58,16 @@ def rules_of(settings: Settings, tables: Tables) -> Rules:
 
 
 class Collecting:
-    """Reads job files to the end: problems are collected, jobs counted, weighed and handed on one by one."""
+    """Reads job files to the end: problems are collected, jobs counted, weighed if asked for, and handed on."""
 
-    def __init__(self, sources: Sequence[Source], rules: Rules, *, everything: bool, seen: Seen | None) -> None:
+    def __init__(
+        self, sources: Sequence[Source], rules: Rules, *, everything: bool, weighed: bool, seen: Seen | None
+    ) -> None:
         self.reading = Reading(sources, rules)
         self.problems = Problems(keep=None) if everything else Problems()
         self.jobs = 0
         self.totals: dict[str, Totals] = {}  #: by model
+        self._weighed = weighed
         self._seen = seen
 
     def __iter__(self) -> Iterator[Job]:
@@ -73,10 +76,11 @@ class Collecting:
                 self.problems.add(item)
                 continue
             self.jobs += 1
-            total = self.totals.get(item.model)
-            if total is None:
-                total = self.totals[item.model] = Totals()
-            total.add(item)
+            if self._weighed:
+                total = self.totals.get(item.model)
+                if total is None:
+                    total = self.totals[item.model] = Totals()
+                total.add(item)
             if self._seen is not None and self.jobs % NOTICE == 0:
                 self._seen(self.jobs)
             yield item
@@ -89,7 +93,9 @@ def check(settings: Settings, files: Sequence[str], *, everything: bool = False,
     then.
     """
     tables = settings.tables()
-    collecting = Collecting(sources_of(files), rules_of(settings, tables), everything=everything, seen=seen)
+    collecting = Collecting(
+        sources_of(files), rules_of(settings, tables), everything=everything, weighed=True, seen=seen
+    )
     places: dict[int, tuple[int, int]] = {}
     for job in collecting:
         before = places.setdefault(hash(job.key), (job.file, job.where.line))

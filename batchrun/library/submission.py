@@ -139,7 +139,7 @@ class Submission:
     def _read(self, before: bytes | None) -> None:
         tables = self._settings.tables()
         rules = rules_of(self._settings, tables)
-        collecting = Collecting(self._sources, rules, everything=self._everything, seen=self._seen)
+        collecting = Collecting(self._sources, rules, everything=self._everything, weighed=self._dry, seen=self._seen)
         self.problems = collecting.problems
         self._collect(collecting)
         self.jobs = collecting.jobs

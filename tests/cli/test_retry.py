@@ -48,7 +48,7 @@ def test_with_nothing_to_retry_all_is_well(swift: None, batchrun: Batchrun, tmp_
 def test_refused_ones_can_be_included(failed: Batchrun) -> None:
     shown = failed("retry", "--simulate", "--include", "refused", "--no-run")
     assert "✓ 2 jobs put back" in shown.err
-    assert shown.err.endswith("To send them:  batchrun run mixed --simulate\n")
+    assert shown.err.endswith("To send them:  batchrun --simulate run mixed\n")
 
 
 def test_a_selection_puts_back_exactly_what_it_names(failed: Batchrun) -> None:

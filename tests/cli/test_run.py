@@ -135,7 +135,7 @@ def test_a_signal_lets_what_is_in_flight_come_home(
         assert running.wait(60) == code
     assert "Traceback" not in said
     assert "stopping:" in said
-    assert "Continue:  batchrun run slow --simulate" in said or "Done. run=slow" in said
+    assert "Continue:  batchrun --simulate run slow" in said or "Done. run=slow" in said
     counts = json.loads(batchrun("status", "--simulate", "--json").out)["runs"][0]["counts"]
     assert counts["succeeded"] > 0
     assert counts["sent"] == 0
@@ -152,7 +152,7 @@ def test_a_second_signal_drops_what_is_in_flight(tmp_path: Path, batchrun: Batch
         running.send_signal(signal.SIGINT)
         said = running.stderr.read()
         assert running.wait(60) == 130
-    assert "Stopped. 0 done, 1 to do, nothing lost. Continue:  batchrun run hung --simulate\n" in said
+    assert "Stopped. 0 done, 1 to do, nothing lost. Continue:  batchrun --simulate run hung\n" in said
 
 
 def test_output_that_nobody_reads_any_more_does_not_stop_the_work(tmp_path: Path, batchrun: Batchrun) -> None:
@@ -172,3 +172,22 @@ def test_the_bar_is_drawn_for_a_person(tmp_path: Path, terminal: Callable[..., s
     assert "3/3   100 %" in shown
     assert "Done. run=small succeeded=3" in shown
     assert "Traceback" not in shown
+
+
+def test_a_forgotten_flag_is_thought_of(stored: Batchrun) -> None:
+    shown = stored("run")
+    assert shown.code == 2
+    assert shown.err.endswith("hint: there is a simulated one: add --simulate\n")
+
+
+def test_the_next_command_leads_to_the_same_queue(swift: None, batchrun: Batchrun, tmp_path: Path) -> None:
+    jobs_file(tmp_path / "small.jsonl", ["one"])
+    shown = batchrun("submit", "small.jsonl", "--no-run", "--db", "a queue.db")
+    assert shown.err.endswith("To send them:  batchrun --db 'a queue.db' run small\n")
+
+
+def test_a_pass_that_cannot_begin_leaves_the_cursor_alone(tmp_path: Path, terminal: Callable[..., str]) -> None:
+    jobs_file(tmp_path / "small.jsonl", ["one"])
+    shown = terminal([sys.executable, "-m", "batchrun", "submit", "small.jsonl"])
+    assert "there is no API key" in shown
+    assert shown.count("\x1b[?25l") == shown.count("\x1b[?25h") == 0

@@ -34,7 +34,7 @@ def test_a_submit_checks_stores_sends_and_says_what_to_type_next(batchrun: Batch
         "✓ made the database /…/batchrun-simulated.db\n"
         "✓ stored run small (r-1): 3 jobs\n"
         "Done. run=small succeeded=3 failed=0 cancelled=0 total=3 cost=$SUM elapsed=SPAN\n"
-        "Answers:  batchrun results small --simulate\n"
+        "Answers:  batchrun --simulate results small\n"
     )
 
 
@@ -51,7 +51,7 @@ def test_the_same_file_again_adds_nothing(batchrun: Batchrun, three: Path) -> No
 
 def test_the_same_command_after_an_interruption_goes_on(batchrun: Batchrun, three: Path) -> None:
     stored = batchrun("submit", "small.jsonl", "--simulate", "--no-run")
-    assert stored.err.endswith("To send them:  batchrun run small --simulate\n")
+    assert stored.err.endswith("To send them:  batchrun --simulate run small\n")
     shown = batchrun("submit", "small.jsonl", "--simulate", "--progress", "none")
     assert "already: 3 to do\n" in shown.err
     assert "Done. run=small succeeded=3" in shown.err
@@ -154,7 +154,7 @@ def test_failures_are_exit_1_with_the_next_command(batchrun: Batchrun, tmp_path:
     shown = batchrun("submit", "mixed.jsonl", "--simulate", "--progress", "none")
     assert shown.code == 1
     assert "Done. run=mixed succeeded=1 failed=1 cancelled=0 total=2" in shown.err
-    assert "What failed, and what to do:  batchrun errors mixed --simulate\n" in shown.err
+    assert "What failed, and what to do:  batchrun --simulate errors mixed\n" in shown.err
 
 
 def test_quiet_says_nothing_when_all_is_well(batchrun: Batchrun, three: Path) -> None:
@@ -182,6 +182,18 @@ def test_json_progress_tells_of_failed_jobs(batchrun: Batchrun, tmp_path: Path) 
     (failed,) = [event for event in events if event["event"] == "job_failed"]
     assert (failed["key"], failed["status"], failed["error"]) == ("doc-1", 400, "invalid_request_error")
     assert [event for event in events if event["event"] == "progress"][-1]["failed"] == 1
+    assert (events[0]["event"], events[-1]["event"], events[-1]["exit"]) == ("launch", "done", 1)
+
+
+def test_ctrl_c_while_reading_adds_nothing(batchrun: Batchrun, three: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("batchrun.queue.loading.Loading.draft", interrupted)
+    shown = batchrun("submit", "small.jsonl", "--simulate")
+    assert shown.code == 130
+    assert shown.err.endswith("Stopped. Nothing was added.\n")
+    assert "No runs yet." in batchrun("status", "--simulate").out
 
 
 # -- asking ----------------------------------------------------------------------------------------------------------
@@ -289,7 +301,7 @@ def test_while_somebody_works_here_jobs_are_only_stored(batchrun: Batchrun, tmp_
     locks.close()
     assert shown.code == 0
     assert "batchrun is already running here" in shown.err
-    assert "It takes these jobs too. To look:  batchrun status small --simulate\n" in shown.err
+    assert "It takes these jobs too. To look:  batchrun --simulate status small\n" in shown.err
 
 
 def test_standard_input_is_a_file_too(batchrun: Batchrun, three: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -95,8 +95,12 @@ def submit(
         seen=seen,
     )
     with ExitStack() as stack:
-        with seen:
-            stack.enter_context(submission)
+        try:
+            with seen:
+                stack.enter_context(submission)
+        except KeyboardInterrupt:
+            call.screen.say("Stopped. Nothing was added.")
+            raise
         _problems(call.screen, submission, json=json)
         if dry_run:
             return _dry(call, settings, submission, json=json)
