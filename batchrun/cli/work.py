@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import time
 from collections.abc import Sequence
@@ -84,6 +85,7 @@ def work(call: Call, settings: Settings, wish: Wish, *, json: bool, launch: dict
             body = {"database": settings.db, "pid": os.getpid(), "runs": runs, **(launch or {})}
             _event(call, settings, "launch", body, json=json)
             stack.enter_context(sink)
+            settle()
 
         ended = wiring.run_pass(settings, wish, sink, ready=ready)
     runs = _runs(call, list(sink.tally.runs))
@@ -92,6 +94,15 @@ def work(call: Call, settings: Settings, wish: Wish, *, json: bool, launch: dict
     _event(call, settings, "done", _done(ended, code, runs, seconds), json=json)
     _tell(call, ended, code, runs, seconds)
     return code
+
+
+def settle() -> None:
+    """Keep the collector from looking again and again at all that is loaded by now, and stays.
+
+    That would take a sixth of the processor time of a submit or a pass (measured 2026-11).
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def at_rest(call: Call, settings: Settings, run: RunSummary, launch: dict[str, Any], *, json: bool) -> Exit:

@@ -15,7 +15,7 @@ from batchrun.cli.confirm import confirmed
 from batchrun.cli.output import document, dumps
 from batchrun.cli.reading import Counter, headline
 from batchrun.cli.screen import Mark, Screen, clean
-from batchrun.cli.work import start
+from batchrun.cli.work import settle, start
 from batchrun.core.figures import DOLLAR, count, dollars
 from batchrun.core.states import State
 from batchrun.errors import Exit, UsageError
@@ -86,6 +86,7 @@ def submit(
     if settings.mode == "batch":
         raise UsageError("this version sends in realtime only", hint="choose `--mode realtime`, or leave it to auto")
     seen = Counter(call.screen)
+    settle()
     submission = Submission(
         settings,
         _wanted(settings, files, name, again=again, changed=changed),
