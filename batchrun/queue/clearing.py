@@ -12,13 +12,18 @@ from batchrun.core.job import Millis, RunId, WorkerId
 from batchrun.core.states import RunState, State
 from batchrun.queue import workers
 from batchrun.queue.locks import Locks
-from batchrun.queue.statement import Statement, lit, param
+from batchrun.queue.statement import Row, Statement, lit, param
 from batchrun.queue.tables import jobs, run_counts, runs
 from batchrun.queue.transaction import Transaction
 from batchrun.queue.writing import Perform
 
 CHUNK = 10_000
 
+_TAKE = Statement(
+    runs.update()
+    .where(runs.c.loader == param("whose"), runs.c.state == lit(RunState.LOADING))
+    .values(name=lit("~~").concat(sa.cast(runs.c.id, sa.Text)))
+)
 _LOADED = Statement(sa.select(runs.c.id).where(runs.c.loader == param("whose"), runs.c.state == lit(RunState.LOADING)))
 _CLEAR = Statement(
     jobs.delete()
@@ -30,8 +35,16 @@ _RUN = Statement(runs.delete().where(runs.c.id == param("of"), runs.c.state == l
 
 
 def clear(perform: Perform, loader: WorkerId) -> None:
-    """Take away what *loader* loaded and never opened, in chunks that let others in between."""
-    for (run,) in perform(lambda tx: tx.rows(_LOADED, whose=loader)):
+    """Take away what *loader* loaded and never opened, in chunks that let others in between.
+
+    Its runs lose their names first: a loader that only stood still must not open what is left between two chunks.
+    """
+
+    def taken(tx: Transaction) -> list[Row]:
+        tx.run(_TAKE, whose=loader)
+        return tx.rows(_LOADED, whose=loader)
+
+    for (run,) in perform(taken):
         while perform(partial(_clear_some, run)):
             pass
 

@@ -73,6 +73,7 @@ _ADD_RUN = Statement(
         runs.c.id
     )
 )
+_OURS = Statement(sa.select(runs.c.id).where(runs.c.id == param("it"), runs.c.name == param("called")))
 _LOADED = Statement(sa.select(jobs.c.file, jobs.c.line).where(jobs.c.run == param("of"), jobs.c.key == param("its")))
 _SEEN = Statement(sa.select(family.seen.c.file, family.seen.c.line).where(family.seen.c.first == param("it")))
 
@@ -153,7 +154,7 @@ class Loading:
         workers.arrive(tx, self._worker)
         row = tx.row(
             _ADD_RUN,
-            name=f"{STAGED}{self._worker}",
+            name=self._staged,
             stem=self._name,
             state=RunState.LOADING,
             mode="auto",
@@ -186,7 +187,20 @@ class Loading:
         known = self._family.members[0].budget if self._family.members else None
         return self._terms.budget is not None or known is not None
 
+    @property
+    def _staged(self) -> str:
+        return f"{STAGED}{self._worker}"
+
+    def _check(self, tx: Transaction) -> None:
+        """Raises UsageError if somebody took this loader for dead and cleared what it had loaded."""
+        if tx.row(_OURS, it=self._run, called=self._staged) is None:
+            raise UsageError(
+                "this submit stood still, was taken for dead, and its jobs were cleared; nothing was added",
+                hint="the same command again adds them",
+            )
+
     def _load(self, chunk: Sequence[Job], tx: Transaction) -> _Chunk:
+        self._check(tx)
         done = _Chunk(loaded=chunk)
         replaced: list[Known | None] = [None] * len(chunk)
         if self._family.members:
@@ -304,14 +318,25 @@ class Loading:
 
     def draft(self) -> Added:
         """What `accept` would add now; or the problems that keep everything out."""
-        return self._perform(self._merge().draft)
+
+        def draft(tx: Transaction) -> Added:
+            self._check(tx)
+            return self._merge().draft(tx)
+
+        return self._perform(draft)
 
     def accept(self, now: Millis, digest: bytes | None = None) -> Added:
         """Make it visible, all at once: from now on it is sent. *digest* is of all inputs, for `family.unchanged`.
 
-        While there are problems nothing is added. Raises UsageError if another submit changed the same run meanwhile.
+        While there are problems nothing is added. Raises UsageError if another submit changed the same run meanwhile,
+        or took this one for dead.
         """
-        added = self._perform(lambda tx: self._merge().accept(tx, now, digest))
+
+        def accept(tx: Transaction) -> Added:
+            self._check(tx)
+            return self._merge().accept(tx, now, digest)
+
+        added = self._perform(accept)
         if not added.problems:
             self._leave(now)
         return added
