@@ -36,7 +36,7 @@ SPARE_FILES = 64
 """File descriptors that are not connections: the database, its locks, logs, standard streams."""
 
 SIMULATED_URL = "http://simulated.invalid"
-NO_KEY = "simulated"
+NO_KEY = "no-key-for-the-simulated-api"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

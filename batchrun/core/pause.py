@@ -12,6 +12,17 @@ LAST_PROBE = 6 * 60 * 60 * 1000
 """Milliseconds: the wait before the first probe, doubling to the last."""
 
 
+STOPS = {
+    "key": ("Anthropic refused the key", "set a valid key"),
+    "credit": ("the prepaid credit is used up", "add credit in the Console"),
+    "spend_cap": ("a spending limit of the account is reached", "raise it in the Console under Limits"),
+    "billing": ("there is a payment problem", "check the billing page"),
+    "hold": ("the organisation is on hold or disabled", "contact Anthropic's support"),
+    "setup": ("a setting of the account forbids the request", "ask the account's administrator"),
+}
+"""By each `Stop` that pauses an account: the fact and the cure, in words."""
+
+
 class PauseScope(StrEnum):
     ACCOUNT = "account"
     MODEL = "model"

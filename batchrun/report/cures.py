@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from batchrun.core.pause import Pause, PauseScope
+from batchrun.core.pause import STOPS, Pause, PauseScope
 
 
 def word(text: str) -> str:
@@ -115,17 +115,6 @@ def cure_of(error: str, status: int | None, *, held: bool = False) -> Cure:
     if status is not None and status in _BY_STATUS:
         return _BY_STATUS[status]
     return CURES["api_error"] if status is not None and status >= 500 else _UNKNOWN
-
-
-STOPS = {
-    "key": ("the key was not accepted", "set a valid key"),
-    "credit": ("the prepaid credit is used up", "add credit in the Console"),
-    "spend_cap": ("a spending limit of the account is reached", "raise it in the Console"),
-    "billing": ("there is a payment problem", "check the billing page"),
-    "hold": ("the organisation is on hold or disabled", "contact Anthropic's support"),
-    "setup": ("a setting of the account forbids it", "see the message"),
-}
-"""By the `Stop` that paused the account."""
 
 
 def pause_words(pause: Pause) -> tuple[str, str]:

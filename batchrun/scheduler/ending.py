@@ -7,31 +7,19 @@ from collections.abc import Mapping, Sequence
 from batchrun.core.claim import OpenRun
 from batchrun.core.job import Nanos, RunId
 from batchrun.core.outcome import AccountStopped, Misrouted, Outcome, Reply, Stop, Unreachable
-from batchrun.core.pause import Pause, PauseScope
+from batchrun.core.pause import STOPS, Pause, PauseScope
 from batchrun.errors import Exit
 from batchrun.scheduler.terms import Ended
 
-STOPS: Mapping[Stop, tuple[Exit, str, str]] = {
-    Stop.KEY: (
-        Exit.KEY,
-        "Anthropic refused the key",
-        "check the key; the next `batchrun run` with another key tries it",
-    ),
-    Stop.CREDIT: (Exit.MONEY, "the prepaid credit is used up", "add credit in the Console, then `batchrun resume`"),
-    Stop.SPEND_CAP: (
-        Exit.MONEY,
-        "a spending limit of the account is reached",
-        "raise it in the Console under Limits, then `batchrun resume`",
-    ),
-    Stop.BILLING: (Exit.MONEY, "there is a payment problem", "check the billing page, then `batchrun resume`"),
-    Stop.HOLD: (Exit.KEY, "the organisation is on hold or disabled", "contact Anthropic's support"),
-    Stop.SETUP: (
-        Exit.KEY,
-        "a setting of the account forbids the request",
-        "ask the account's administrator, then `batchrun resume`",
-    ),
+EXITS: Mapping[Stop, Exit] = {
+    Stop.KEY: Exit.KEY,
+    Stop.CREDIT: Exit.MONEY,
+    Stop.SPEND_CAP: Exit.MONEY,
+    Stop.BILLING: Exit.MONEY,
+    Stop.HOLD: Exit.KEY,
+    Stop.SETUP: Exit.KEY,
 }
-"""For each reason that stops a whole account: the exit code, the fact, and the cure."""
+"""How a pass ends that a stop of the whole account ended."""
 
 
 def said(reply: Reply) -> str:
@@ -43,8 +31,15 @@ def said(reply: Reply) -> str:
 
 
 def of_account(stop: Stop, reply: Reply, spent: Nanos) -> Ended:
-    exit_code, fact, hint = STOPS[stop]
-    return Ended(exit=exit_code, message=f"{fact} {said(reply)}".strip(), hint=hint, spent=spent)
+    fact, cure = STOPS[stop]
+    return Ended(exit=EXITS[stop], message=f"{fact} {said(reply)}".strip(), hint=_then(stop, cure), spent=spent)
+
+
+def _then(stop: Stop, cure: str) -> str:
+    go_on = (
+        "`batchrun run`" if stop is Stop.KEY else "`batchrun resume` and `batchrun run`"
+    )  # another key is news enough
+    return f"{cure}, then {go_on}; the jobs stay queued"
 
 
 def of_surroundings(reply: Reply, spent: Nanos) -> Ended:
@@ -76,8 +71,9 @@ def of_first_call(outcome: Outcome) -> Ended:
 def of_pause(pause: Pause, spent: Nanos) -> Ended:
     """What stands since an earlier pass, and may not be probed yet."""
     if pause.scope is PauseScope.ACCOUNT and pause.reason in set(Stop):
-        exit_code, fact, hint = STOPS[Stop(pause.reason)]
-        return Ended(exit=exit_code, message=f"paused: {fact}: {pause.message}", hint=hint, spent=spent)
+        fact, cure = STOPS[pause.reason]
+        message, stop = f"paused: {fact}: {pause.message}", Stop(pause.reason)
+        return Ended(exit=EXITS[stop], message=message, hint=_then(stop, cure), spent=spent)
     if pause.scope is PauseScope.MODEL:
         model = pause.subject.partition(":")[2]
         return Ended(

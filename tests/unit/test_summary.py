@@ -13,10 +13,9 @@ import pytest
 from batchrun.core.figures import hour
 from batchrun.core.job import Millis, Nanos, RunId, WorkerId
 from batchrun.core.outcome import Stop
-from batchrun.core.pause import Pause, PauseScope
+from batchrun.core.pause import STOPS, Pause, PauseScope
 from batchrun.core.states import RunState, State
 from batchrun.queue.rows import Overview, RunSummary, WorkerRow
-from batchrun.report import cures
 from batchrun.report.cures import CURES, cure_of, pause_words, typed_in, word
 from batchrun.report.summary import doing, lines, money, pause_line, pause_of, percent, progress, times
 
@@ -207,7 +206,7 @@ def test_the_pause_that_stops_a_run_is_found_among_others() -> None:
 
 
 def test_every_reason_of_a_stopped_account_has_words() -> None:
-    assert set(cures.STOPS) == {stop.value for stop in Stop}
+    assert set(STOPS) == {stop.value for stop in Stop}
     for stop in Stop:
         why, cure = pause_words(pause(reason=stop.value))
         assert why != stop.value
