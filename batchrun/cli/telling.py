@@ -118,7 +118,7 @@ def record(event: Event) -> dict[str, Any]:
             case "flag":
                 made["flag"] = None if value is None else value.value
             case name:
-                made[name] = value
+                made[name] = round(value, 3) if isinstance(value, float) else value
     return made
 
 
