@@ -5,7 +5,7 @@ An unknown price gives an unknown cost (None), never zero. All sums are rounded 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,12 +37,12 @@ class Rates:
             + usage.cache_read * self.cache_read
         )
 
-    def dearest_input(self, *, cached: bool, cache_1h: bool) -> int:
-        """The highest rate at which a token of input may be billed."""
-        if not cached and not cache_1h:
-            return self.input
-        dearest = max(self.input, self.cache_write_5m, self.cache_read)
-        return max(dearest, self.cache_write_1h) if cache_1h else dearest
+    def worst(self, prompt: int, output: int, *, cached: bool, cache_1h: bool) -> int:
+        """The most that so many tokens cost, each of the prompt at the highest rate at which it may be billed."""
+        dearest = self.input
+        if cached or cache_1h:
+            dearest = max(dearest, self.cache_write_5m, self.cache_read, self.cache_write_1h if cache_1h else 0)
+        return prompt * dearest + output * self.output
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,15 +68,19 @@ class Price:
                 found = band.rates
         return found
 
-    def reachable(self, prompt: int) -> Iterator[tuple[int, Rates]]:
-        """(largest prompt, rates) of each band that a prompt of at most *prompt* tokens may fall into."""
-        rates = self.rates
+    def worst(self, prompt: int, output: int, *, cached: bool, cache_1h: bool) -> int:
+        """The most, in millionths of a nano-dollar, that a prompt of at most *prompt* tokens and *output* tokens cost.
+
+        A prompt may fall into each band up to its size.
+        """
+        rates, most = self.rates, 0
         for band in self.bands:
             if prompt <= band.over:
                 break
-            yield band.over, rates
+            most = max(most, rates.worst(band.over, output, cached=cached, cache_1h=cache_1h))
             rates = band.rates
-        yield prompt, rates
+        last = rates.worst(prompt, output, cached=cached, cache_1h=cache_1h)
+        return max(most, last)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,13 +133,9 @@ class PriceTable:
         price, percent = self.find(model), self._percent(batch=batch, geo=geo)
         if price is None or percent is None or (fast and price.fast is None):
             return None
-        cases = list(price.reachable(size))
+        most = price.worst(size, max_tokens, cached=cached, cache_1h=cache_1h)
         if fast and price.fast is not None:
-            cases.append((size, price.fast))
-        most = max(
-            prompt * rates.dearest_input(cached=cached, cache_1h=cache_1h) + max_tokens * rates.output
-            for prompt, rates in cases
-        )
+            most = max(most, price.fast.worst(size, max_tokens, cached=cached, cache_1h=cache_1h))
         return Nanos(_share(most, percent))
 
     def worst_of(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 BYTES_PER_TOKEN = 2.6
@@ -158,17 +159,23 @@ class _Tally:
             self.unbounded = "compaction writes a summary beyond `max_tokens`"
 
 
+@lru_cache(maxsize=64)
+def _former(model: str) -> bool:
+    """Whether *model* counts by the former tokenizer."""
+    return model.startswith(FORMER_TOKENIZER)
+
+
 def weigh(request: Mapping[str, Any], size: int) -> Weight:
     """What *request* weighs, whose compact UTF-8 JSON has *size* bytes. A malformed request weighs by its size."""
-    former = str(request.get("model")).startswith(FORMER_TOKENIZER)
+    former = _former(str(request.get("model")))
     tally = _Tally(IMAGE_BEFORE_4_7 if former else IMAGE)
     messages = request.get("messages")
     if isinstance(messages, list):
         for message in messages:
             if isinstance(message, dict) and not isinstance(content := message.get("content"), str):
                 tally.blocks(content)
-    if not isinstance(system := request.get("system"), str):
-        tally.blocks(system)
+    if "system" in request and not isinstance(request["system"], str):
+        tally.blocks(request["system"])
     if "tools" in request:
         tally.tools(request["tools"])
     if "output_config" in request:

@@ -31,6 +31,8 @@ class Problems:
         """*keep*: how many of alike ones are kept; None for all."""
         self._keep = keep
         self._groups: dict[tuple[str, str, Severity], Group] = {}
+        self.errors = 0
+        self.warnings = 0
 
     def add(self, problem: Problem) -> None:
         file = problem.where.file if problem.where else ""
@@ -39,6 +41,10 @@ class Problems:
         if group is None:
             group = self._groups[key] = Group(problem.code, file, problem.severity)
         group.count += 1
+        if problem.severity is Severity.ERROR:
+            self.errors += 1
+        else:
+            self.warnings += 1
         if problem.where:
             group.first = problem.where.line if group.first is None else min(group.first, problem.where.line)
             group.last = problem.where.line if group.last is None else max(group.last, problem.where.line)
@@ -51,20 +57,9 @@ class Problems:
         return list(self._groups.values())
 
     @property
-    def errors(self) -> int:
-        return self._count(Severity.ERROR)
-
-    @property
-    def warnings(self) -> int:
-        return self._count(Severity.WARNING)
-
-    @property
     def files(self) -> int:
         """How many files have any."""
         return len({group.file for group in self._groups.values()})
-
-    def _count(self, severity: Severity) -> int:
-        return sum(group.count for group in self._groups.values() if group.severity is severity)
 
 
 def changed_while_read() -> Problem:
