@@ -29,7 +29,7 @@ main.main()
 
 HELD = (
     """
-import asyncio
+import asyncio, sys
 from batchrun.scheduler.shutdown import Shutdown
 from batchrun.simulator.inprocess import InProcess
 
@@ -38,6 +38,7 @@ answer, ask = InProcess.handle_async_request, Shutdown.ask
 
 async def held(self, request):
     if request.method == "POST":
+        print("AT THE API", file=sys.stderr, flush=True)
         await asked.wait()
     return await answer(self, request)
 
@@ -136,13 +137,13 @@ def test_a_spend_cap_of_the_account_pauses_and_resume_lifts_it(
 
 
 @contextmanager
-def working(folder: Path, code: str, *args: str) -> Iterator[subprocess.Popen[str]]:
-    """The program at work in a process of its own: it has said so when the block begins."""
-    command = [sys.executable, "-c", code, *args, "--simulate", "--progress", "plain", "-vv"]
+def working(folder: Path, *args: str) -> Iterator[subprocess.Popen[str]]:
+    """The program at work in a process of its own: a request is at the API when the block begins."""
+    command = [sys.executable, "-c", HELD, *args, "--simulate", "--progress", "plain", "-v"]
     with subprocess.Popen(command, cwd=folder, env=os.environ, stderr=subprocess.PIPE, text=True) as running:
         assert running.stderr is not None
         for line in running.stderr:
-            if line.rstrip().endswith("sent"):
+            if line == "AT THE API\n":
                 break
         yield running
         running.kill()
@@ -153,7 +154,7 @@ def test_a_signal_lets_what_is_in_flight_come_home(
     which: signal.Signals, code: int, tmp_path: Path, swift: None, batchrun: Batchrun
 ) -> None:
     jobs_file(tmp_path / "slow.jsonl", ["one", "two", "three"])
-    with working(tmp_path, HELD, "submit", "slow.jsonl") as running:
+    with working(tmp_path, "submit", "slow.jsonl") as running:
         running.send_signal(which)
         assert running.stderr is not None
         said = running.stderr.read()
@@ -169,7 +170,7 @@ def test_a_signal_lets_what_is_in_flight_come_home(
 
 def test_a_second_signal_drops_what_is_in_flight(tmp_path: Path, batchrun: Batchrun) -> None:
     jobs_file(tmp_path / "hung.jsonl", ["[[simulate: slow 600]]"])
-    with working(tmp_path, SWIFT, "submit", "hung.jsonl") as running:
+    with working(tmp_path, "submit", "hung.jsonl") as running:
         running.send_signal(signal.SIGINT)
         assert running.stderr is not None
         for line in running.stderr:
