@@ -156,7 +156,11 @@ def formats(*allowed: Format) -> Decorator:
             "--json", is_flag=True, is_eager=True, expose_value=False, callback=shorten, help="Short for --format json."
         )(function)
         return click.option(
-            "--format", type=click.Choice([one.value for one in allowed]), callback=read, help="How it is written."
+            "--format",
+            metavar="FORMAT",
+            type=click.Choice([one.value for one in allowed]),
+            callback=read,
+            help=f"How it is written: {', '.join(allowed[:-1])} or {allowed[-1]}.",
         )(function)
 
     return decorate

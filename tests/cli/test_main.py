@@ -15,8 +15,9 @@ import pytest
 from batchrun import errors
 from batchrun.cli import lazy, main, options
 from batchrun.cli.call import Call
-from batchrun.cli.commands.help import EXIT_CODES
+from batchrun.cli.commands.help import EXIT_CODES, VARIABLES
 from batchrun.errors import BatchrunError, Exit
+from batchrun.settings import OPTIONS, OTHER_VARIABLES
 from tests.cli.conftest import Batchrun
 
 Process = Callable[..., subprocess.CompletedProcess[str]]
@@ -168,6 +169,13 @@ def test_all_exit_codes_are_explained(batchrun: Batchrun) -> None:
     assert set(EXIT_CODES) == set(Exit)
     shown = batchrun("help", "exit-codes")
     assert [int(line.split()[0]) for line in shown.out.splitlines()[:-1]] == [int(code) for code in Exit]
+
+
+def test_every_variable_of_ours_is_explained_and_taken_for_known(batchrun: Batchrun) -> None:
+    shown = batchrun("help", "environment").out
+    assert all(f"{name} " in shown for name in OTHER_VARIABLES)
+    ours = {name for name in VARIABLES if name.startswith("BATCHRUN_")}
+    assert ours <= {*OTHER_VARIABLES, *(option.variable for option in OPTIONS.values())}
 
 
 def test_help_on_nothing_known_is_refused(batchrun: Batchrun) -> None:

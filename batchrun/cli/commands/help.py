@@ -39,7 +39,7 @@ VARIABLES = {
     "BATCHRUN_LOG_FILE": "as --log-file",
     "BATCHRUN_DEBUG": "1 shows the traceback of a bug",
     "NO_COLOR": "no colour, if it is not empty; FORCE_COLOR and CLICOLOR_FORCE turn it on without a terminal",
-    "CI": "no bars and no questions",
+    "CI": "no bars",
     "COLUMNS": "the width of a screen",
     "TERM": "dumb means no colour and no bars",
     "XDG_CONFIG_HOME": "where your own settings file lies, in batchrun/config.toml; else ~/.config",

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 )
 @click.option("--no-run", is_flag=True, help="Only store; `batchrun run` sends.")
 @options.setting("max_cost", "What the run may spend in its whole life, at most.")
-@options.setting("mode")
+@options.setting("mode", "How jobs are sent: realtime, or auto (in this version the same).")
 @options.setting("tries")
 @options.setting("on_crash")
 @options.setting("account")
