@@ -6,17 +6,20 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 from batchrun.core.estimate import Estimate, Share, estimate
 from batchrun.core.job import Job, Nanos, Where
 from batchrun.core.limits import Limits
 from batchrun.core.problem import Problem
-from batchrun.errors import UsageError
+from batchrun.errors import BatchrunError, UsageError
 from batchrun.jobfile.problems import Problems
 from batchrun.jobfile.reading import Reading
 from batchrun.jobfile.rules import Rules
 from batchrun.jobfile.source import Source
+from batchrun.queue.answers import mean_outputs
 from batchrun.queue.mistakes import twice
+from batchrun.queue.reading import Reading as Queue
 from batchrun.queue.submit import Totals
 from batchrun.settings import Settings
 from batchrun.settings.tables import Tables
@@ -126,4 +129,13 @@ def estimated(settings: Settings, tables: Tables, totals: Mapping[str, Totals]) 
         name = tables.limits.lane_of(model)
         return name, tables.custom.get(name) or tables.limits.limits(settings.tier, name)
 
-    return estimate(shares, tables.prices, {}, lane)
+    return estimate(shares, tables.prices, _seen_outputs(settings), lane)
+
+
+def _seen_outputs(settings: Settings) -> Mapping[str, float]:
+    """What answers were like in this queue; nothing where there is none, or it cannot be read just now."""
+    try:
+        with Queue.open(Path(settings.db)) as reading:
+            return mean_outputs(reading)
+    except BatchrunError:  # an estimate is no reason to fail
+        return {}

@@ -196,6 +196,17 @@ def test_ctrl_c_while_reading_adds_nothing(batchrun: Batchrun, three: Path, monk
     assert "No runs yet." in batchrun("status", "--simulate").out
 
 
+def test_answers_that_were_seen_make_the_estimate(batchrun: Batchrun, tmp_path: Path) -> None:
+    jobs_file(tmp_path / "many.jsonl", [f"number {n}" for n in range(30)], max_tokens=8_000)
+    guessed = json.loads(batchrun("submit", "many.jsonl", "--simulate", "--dry-run", "--json").out)["estimate"]
+    batchrun("submit", "many.jsonl", "--simulate", "-q")
+    seen = json.loads(batchrun("submit", "many.jsonl", "--simulate", "--again", "--dry-run", "--json").out)["estimate"]
+    spent = json.loads(batchrun("status", "--simulate", "--json").out)["runs"][0]["spent"]["amount"]
+    assert float(seen["cost_likely"]["amount"]) == pytest.approx(float(spent), rel=0.2)
+    assert float(guessed["cost_likely"]["amount"]) > 2 * float(spent)
+    assert "from answers seen" in batchrun("submit", "many.jsonl", "--simulate", "--again", "--dry-run").err
+
+
 # -- asking ----------------------------------------------------------------------------------------------------------
 
 
