@@ -8,6 +8,9 @@ from batchrun.core.job import Millis, Nanos
 
 DOLLAR = 1_000_000_000
 
+MOST_DOLLARS = 1_000_000_000
+"""The largest amount that is taken: a database keeps nano-dollars in 63 bits, and sums of amounts must fit too."""
+
 
 def dollars(nanos: Nanos | None) -> str:
     """For people: `$69.52`; below a dollar two significant digits (`$0.0013`, `$0.03`); `unknown` for None."""
@@ -29,7 +32,10 @@ def decimal_string(nanos: Nanos) -> str:
 
 
 def parse_dollars(text: str) -> Nanos:
-    """The amount that *text* names: `50`, `0.25`, `$1,000`. Raises ValueError if it names none, or a negative one."""
+    """The amount that *text* names: `50`, `0.25`, `$1,000`.
+
+    Raises ValueError if it names none, or one that is negative, above `MOST_DOLLARS` or finer than a nano-dollar.
+    """
     from decimal import Decimal, InvalidOperation  # noqa: PLC0415  # only who reads an amount pays for it
 
     try:
@@ -38,10 +44,12 @@ def parse_dollars(text: str) -> Nanos:
         raise ValueError(f"not an amount of dollars: {text!r}") from None
     if not amount.is_finite() or amount < 0:
         raise ValueError(f"not an amount of dollars: {text!r}")
-    nanos = amount * DOLLAR
-    if nanos != nanos.to_integral_value():
+    if amount > MOST_DOLLARS:
+        raise ValueError(f"more than {MOST_DOLLARS:,} dollars: {text!r}")
+    whole = amount.quantize(Decimal("1e-9"))
+    if whole != amount:
         raise ValueError(f"finer than a billionth of a dollar: {text!r}")
-    return Nanos(int(nanos))
+    return Nanos(int(whole * DOLLAR))
 
 
 def moment(at: Millis) -> str:

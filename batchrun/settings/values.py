@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from batchrun.core.figures import parse_dollars
+from batchrun.core.figures import MOST_DOLLARS, parse_dollars
 
 Read = Callable[[object], Any]
 
@@ -63,12 +63,13 @@ def choice(*allowed: str) -> Read:
 
 def amount(raw: object) -> int:
     """Dollars as nano-dollars."""
+    wanted = f"must be an amount of dollars up to {MOST_DOLLARS:,}, such as 50 or 0.25"
     if isinstance(raw, bool) or raw is None:
-        raise ValueError("must be an amount of dollars, such as 50 or 0.25")
+        raise ValueError(wanted)
     try:
         return parse_dollars(str(raw))
     except ValueError:
-        raise ValueError("must be an amount of dollars, such as 50 or 0.25") from None
+        raise ValueError(wanted) from None
 
 
 def duration(raw: object) -> float:

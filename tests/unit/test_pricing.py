@@ -260,7 +260,17 @@ def test_amounts_are_read_as_people_write_them(text: str, nanos: int) -> None:
     assert parse_dollars(text) == nanos
 
 
-@pytest.mark.parametrize("text", ["", "fifty", "-1", "NaN", "Infinity", "0.0000000001", "1 2"])
+def test_the_largest_amount_fits_into_a_database_many_times_over() -> None:
+    assert 9 * parse_dollars("1,000,000,000") < 2**63
+
+
+@pytest.mark.parametrize("text", ["", "fifty", "-1", "NaN", "Infinity", "0.0000000001", "1e-9999999", "1 2"])
 def test_what_is_no_amount_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="dollar"):
+        parse_dollars(text)
+
+
+@pytest.mark.parametrize("text", ["1000000000.000000001", "10000000000", "1e400", "1e9999999"])
+def test_an_amount_beyond_all_money_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="more than 1,000,000,000 dollars"):
         parse_dollars(text)

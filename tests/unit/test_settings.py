@@ -235,6 +235,8 @@ def test_values_are_read_as_people_write_them(machine: Machine, name: str, raw: 
     [
         ("max_cost", "-1"),
         ("max_cost", "lots"),
+        ("max_cost", "10000000000"),
+        ("max_cost", "1e400"),
         ("concurrency", "0"),
         ("concurrency", "1001"),
         ("concurrency", "1.5"),
