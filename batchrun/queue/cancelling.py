@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from batchrun.core.job import JobId, Millis, RunId
 from batchrun.core.states import ARROWS, RunState, State, sources_of
 from batchrun.queue.statement import Statement, lit, param
-from batchrun.queue.tables import jobs, run_counts, runs
+from batchrun.queue.tables import ASIDE, jobs, run_counts, runs
 from batchrun.queue.transaction import Transaction, is_state
 from batchrun.queue.writing import Perform
 
@@ -49,6 +49,16 @@ _REOPEN = Statement(
     runs.update()
     .where(runs.c.id == param("it"), runs.c.state.in_([lit(RunState.DONE), lit(RunState.CANCELLED)]))
     .values(state=lit(RunState.OPEN), done=sa.null(), cancelled=sa.null())
+)
+_LEFT = Statement(
+    sa.select(run_counts.c.state)
+    .where(
+        run_counts.c.run == param("of"),
+        run_counts.c.n > lit(0),
+        run_counts.c.state.in_([lit(state) for state in SOURCES]),
+    )
+    .distinct()
+    .order_by(run_counts.c.state)
 )
 _UNCANCELLED = Statement(
     sa.select(runs.c.id)
@@ -89,17 +99,11 @@ def _cancel(source: State, *which: sa.ColumnElement[bool]) -> sa.Update:
 
 
 def _some(source: State) -> sa.ScalarSelect[int]:
-    """The next jobs of a run in the state *source*, in the words and the order of the index that has them."""
-    some = sa.select(jobs.c.id).where(is_state(jobs.c.state, source)).limit(lit(CHUNK))
-    if source is State.WAITING:
-        return some.where(jobs.c.run + lit(0) == param("of")).order_by(jobs.c.due).scalar_subquery()
-    some = some.where(jobs.c.run == param("of"))
-    if source is State.HELD:
-        either = jobs.c.state.in_([lit(State.FAILED), lit(State.HELD)])
-        return some.where(either).order_by(jobs.c.error, jobs.c.seq).scalar_subquery()
+    """The next jobs of a run in the state *source*, in the words and the order of the index that has them alone."""
+    some = sa.select(jobs.c.id).where(jobs.c.run == param("of"), is_state(jobs.c.state, source)).limit(lit(CHUNK))
     if source is State.QUEUED:
-        some = some.order_by(jobs.c.model, jobs.c.seq)
-    return some.scalar_subquery()
+        return some.order_by(jobs.c.model, jobs.c.seq).scalar_subquery()
+    return some.where(jobs.c.state.in_([lit(state) for state in ASIDE])).scalar_subquery()
 
 
 _CANCEL_SOME = {
@@ -144,10 +148,12 @@ def _wish(tx: Transaction, run: RunId, now: Millis) -> Cancelled:
 
 
 def cancel_some(tx: Transaction, run: RunId, now: Millis) -> int:
-    """Up to `CHUNK` jobs of the cancelled *run*; 0 once none is left."""
+    """Up to `CHUNK` jobs of the cancelled *run*, all from one state; 0 once none is left."""
     if not is_cancelled(tx, run):
         return 0
-    for source in SOURCES:
+    tx.flush()
+    for (state,) in tx.rows(_LEFT, of=run):
+        source = State(state)
         models = Counter(model for (model,) in tx.rows(_CANCEL_SOME[source], of=run, now=now))
         for model, n in models.items():
             tx.moved(run, model, source, State.CANCELLED, n)

@@ -31,6 +31,9 @@ def _one_of(column: str, values: object) -> str:
 
 _FINAL = _one_of("state", FINAL)
 
+ASIDE = (State.BLOCKED, State.HELD, State.WAITING)
+"""Neither queued nor out nor final."""
+
 Id = sa.BigInteger().with_variant(sa.Integer, "sqlite")  # SQLite fills only INTEGER primary keys by itself
 
 
@@ -229,6 +232,7 @@ _partial("ix_jobs_due", jobs.c.due, where="state = 'waiting'")
 _partial("ix_jobs_owner", jobs.c.owner, where="owner IS NOT NULL")
 _partial("ix_jobs_batch", jobs.c.batch, where="batch IS NOT NULL")
 _partial("ix_jobs_failed", jobs.c.run, jobs.c.error, jobs.c.seq, where="state IN ('failed', 'held')")
+_partial("ix_jobs_aside", jobs.c.run, jobs.c.state, where=_one_of("state", ASIDE))  # else a cancel walks all jobs
 sa.Index("ix_jobs_run_seq", jobs.c.run, jobs.c.seq)
 
 shared = sa.Table(

@@ -18,7 +18,7 @@ from sqlalchemy.dialects.sqlite.base import SQLiteDialect
 import batchrun.queue
 from batchrun.core.claim import Claim
 from batchrun.core.job import Nanos, RunId, WorkerId
-from batchrun.core.states import State
+from batchrun.core.states import FINAL, State
 from batchrun.queue import cancelling, finish, jobs, recovery, runs
 from batchrun.queue import tables as t
 from batchrun.queue.bodies import SharedParts
@@ -95,8 +95,9 @@ def plan(desk: Desk, statement: Statement, **values: Any) -> str:
         (cancelling._WISH_RUNNING, {"of": 1, "now": 1}, "ix_jobs_owner"),
         (cancelling._WISH_IN_BATCH, {"of": 1, "now": 1}, "ix_jobs_batch"),
         (cancelling._CANCEL_SOME[State.QUEUED], {"of": 1, "now": 1}, "ix_jobs_claim (run=?)"),
-        (cancelling._CANCEL_SOME[State.WAITING], {"of": 1, "now": 1}, "ix_jobs_due"),
-        (cancelling._CANCEL_SOME[State.HELD], {"of": 1, "now": 1}, "ix_jobs_failed (run=?)"),
+        (cancelling._CANCEL_SOME[State.WAITING], {"of": 1, "now": 1}, "ix_jobs_aside (run=? AND state=?)"),
+        (cancelling._CANCEL_SOME[State.HELD], {"of": 1, "now": 1}, "ix_jobs_aside (run=? AND state=?)"),
+        (cancelling._CANCEL_SOME[State.BLOCKED], {"of": 1, "now": 1}, "ix_jobs_aside (run=? AND state=?)"),
     ],
 )
 def test_what_is_asked_often_goes_by_the_index_that_is_meant(
@@ -193,3 +194,50 @@ def test_nothing_gets_slower_as_jobs_get_more(tmp_path: Path) -> None:
         close_queue(engine)
     small, large = costs
     assert {what: taken for what, taken in large.items() if taken > 1.5 * small[what]} == {}
+
+
+def fill_to_cancel(desk: Desk, n: int) -> None:
+    """A cancelled run with *n* jobs in each of the states before the end and as many failed, and another that waits."""
+    states = ["queued", "waiting", "held", "blocked", "failed", "succeeded"]
+    with desk.engine.begin() as connection:
+        for run, state in ((1, "cancelled"), (2, "open")):
+            cancelled = NOW if state == "cancelled" else None
+            named = {"name": f"run-{run}", "state": state, "mode": "auto", "source": "[]", "created": 1}
+            connection.execute(t.runs.insert(), {**named, "cancelled": cancelled})
+        kinds = [(1, state) for state in states] + [(2, "waiting")]
+        connection.exec_driver_sql(
+            "INSERT INTO jobs"
+            " (run, seq, line, key, model, state, due, finished, size, est_input, max_tokens, worst, digest)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1, 1, 1, 1, x'')",
+            [
+                (run, seq, seq, f"{seq}", MODEL, state, state == "waiting" or None, state in FINAL or None)
+                for seq, (run, state) in enumerate(kinds * n)
+            ],
+        )
+        connection.exec_driver_sql(
+            "INSERT INTO run_counts SELECT run, model, state, COUNT(*) FROM jobs GROUP BY 1, 2, 3"
+        )
+
+
+def test_each_step_of_a_cancel_costs_the_same_however_many_jobs_there_are(tmp_path: Path) -> None:
+    dearest = []
+    for n in (2_000, 20_000):
+        engine = open_queue(tmp_path / f"{n}.db")
+        desk = Desk(engine, Locks(tmp_path / f"{n}.db"))
+        fill_to_cancel(desk, n)
+        taken = []
+        done = 1
+        while done:
+
+            def some(tx: Transaction) -> None:
+                nonlocal done
+                done = cancelling.cancel_some(tx, RunId(1), NOW)
+
+            taken.append(steps(desk, some))
+        assert len(taken) == 4 * n // cancelling.CHUNK + 1
+        left = desk.rows(sa.select(t.jobs.c.state).where(t.jobs.c.run == 1).distinct().order_by(t.jobs.c.state))
+        assert left == [("cancelled",), ("failed",), ("succeeded",)]
+        dearest.append(max(taken))
+        close_queue(engine)
+    small, large = dearest
+    assert large < 1.1 * small
