@@ -78,7 +78,7 @@ class Locks:
             except FileNotFoundError:
                 return None
             try:
-                return not _lock(fd)
+                return not _lock(fd, fcntl.LOCK_SH)  # shared: who else looks just now must not seem to be its owner
             finally:
                 os.close(fd)
 
@@ -144,9 +144,9 @@ def _file(worker: WorkerId) -> str:
     return f"worker-{worker}.lock"
 
 
-def _lock(fd: int) -> bool:
+def _lock(fd: int, how: int = fcntl.LOCK_EX) -> bool:
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(fd, how | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True

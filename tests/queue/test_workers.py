@@ -208,6 +208,27 @@ def test_a_lock_lives_as_long_as_its_process(database: Path) -> None:
     locks.close()
 
 
+def test_the_dead_stay_dead_however_many_look_at_once(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from batchrun.queue import locks as module
+
+    dead = Locks(database)
+    dead.hold(WorkerId(1))
+    dead.close()
+    real = module._lock
+    told: list[bool | None] = []
+
+    def lock(fd: int, how: int) -> bool:
+        held = real(fd, how)
+        if not told:  # while the first one looks, a second one does
+            told.append(None)
+            told.append(Locks(database).alive(WorkerId(1)))
+        return held
+
+    monkeypatch.setattr(module, "_lock", lock)
+    assert Locks(database).alive(WorkerId(1)) is False
+    assert told == [None, False]
+
+
 def test_a_child_does_not_keep_the_lock_of_its_dead_parent(database: Path) -> None:
     locks = Locks(database)
     locks.hold(WorkerId(1))
