@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import html
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from batchrun.claude.account import Address, edge_ids, told
+from batchrun.claude.kept import error_of, is_page, kept_of, title_of
 from batchrun.claude.redaction import wording
 from batchrun.core.job import Millis
 from batchrun.core.outcome import Reply
@@ -28,9 +27,6 @@ STATUS_OF_TYPE: Mapping[str, int] = {
 }
 """The API's error types and the status each goes with (errors page, 2026-06 and later)."""
 
-_TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
-_PAGE = re.compile(r"\s*<(!doctype|html|head|body|\?xml|!--)", re.IGNORECASE)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
@@ -45,11 +41,15 @@ class Asked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Said:
-    """`genuine`: it is the API that speaks. `shaped`: it has at least the API's form, as a gateway's words may have."""
+    """`genuine`: it is the API that speaks. `shaped`: it has at least the API's form, as a gateway's words may have.
+
+    `message` is all that it said, to be judged; `kept` is what of it may be written down.
+    """
 
     type: str | None
     code: str | None
     message: str
+    kept: str
     request_id: str | None
     genuine: bool
     shaped: bool = False
@@ -61,17 +61,18 @@ def heard(headers: Mapping[str, str], body: object, asked: Asked) -> Said:
 
     The API is known by its request id, in the header or in the body, or by one of its error types.
     """
-    error = _error_of(body)
+    error = error_of(body)
     kind, message = _text(error.get("type")), _text(error.get("message"))
     details = error.get("details")
     code = _text(details.get("error_code")) if isinstance(details, Mapping) else None
     request_id = headers.get("request-id") or (_text(body.get("request_id")) if isinstance(body, Mapping) else None)
     text = body if isinstance(body, str) else ""
-    page = bool(_PAGE.match(text))
+    page = is_page(text)
     return Said(
         type=kind and wording(kind, asked.secrets),
         code=code and wording(code, asked.secrets),
-        message=wording(message or (_title(text) if page else _dumped(body)), asked.secrets),
+        message=wording(message or (title_of(text) if page else _dumped(body)), asked.secrets),
+        kept=wording(message, asked.secrets) if message else kept_of(body, asked.secrets),
         request_id=request_id and wording(request_id, asked.secrets),
         genuine=kind in STATUS_OF_TYPE or bool(request_id),
         shaped=isinstance(body, Mapping) and error is not body and bool(kind or message),
@@ -85,7 +86,7 @@ def reply_of(status: int | None, headers: Mapping[str, str], said: Said, asked: 
         status=status,
         error_type=said.type,
         error_code=said.code,
-        message=wording(": ".join(part for part in (hint, said.message) if part), asked.secrets)
+        message=wording(": ".join(part for part in (hint, said.kept) if part), asked.secrets)
         or (f"status {status} without a word" if status is not None else ""),
         request_id=said.request_id,
         other_ids=tuple(wording(each, asked.secrets) for each in edge_ids(headers)),
@@ -93,25 +94,8 @@ def reply_of(status: int | None, headers: Mapping[str, str], said: Said, asked: 
     )
 
 
-def _error_of(body: object) -> Mapping[str, object]:
-    """The object with type and message: under `error`, under `error.error` (batches), or the body itself."""
-    found: Mapping[str, object] = {}
-    for _ in range(2):
-        if not isinstance(body, Mapping):
-            break
-        found = body
-        body = body.get("error")
-    return found
-
-
 def _text(value: object) -> str | None:
     return value if isinstance(value, str) and value else None
-
-
-def _title(page: str) -> str:
-    found = _TITLE.search(page)
-    title = html.unescape(found.group(1)).strip() if found else ""
-    return f"an HTML page, “{title}”" if title else "an HTML page"
 
 
 def _dumped(body: object) -> str:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from urllib.parse import urlsplit
 
 from batchrun.claude.account import retry_after
+from batchrun.claude.kept import shape_of
 from batchrun.claude.money import halt_of
 from batchrun.claude.redaction import wording
 from batchrun.claude.said import STATUS_OF_TYPE, Asked, Said, heard, reply_of
@@ -92,6 +93,8 @@ def no_message(status: int, headers: Mapping[str, str], body: object, asked: Ask
     hint = "the answer is no message" if said.message else "the answer is empty"
     if said.request_id is not None:
         return Dropped(reply=reply_of(status, headers, said, asked, hint))
+    if not said.shaped:  # what looks like words of an error may be the answer
+        said = replace(said, kept=shape_of(body, asked.secrets))
     return Misrouted(
         reply=reply_of(status, headers, said, asked, f"{hint}; a proxy or portal, or a wrong base URL"),
         billed=Billed.NO if said.page else Billed.MAYBE,
@@ -112,7 +115,7 @@ def lost(error: BaseException, asked: Asked, headers: Mapping[str, str] | None =
 
 def cut(message: str, kind: Kind, asked: Asked, headers: Mapping[str, str]) -> Dropped:
     """A 2xx answer that began under *headers* and did not end."""
-    said = replace(heard(headers, None, asked), type=kind.value, message=message)
+    said = replace(heard(headers, None, asked), type=kind.value, message=message, kept=message)
     return Dropped(reply=reply_of(200, headers, said, asked), timed_out=kind is Kind.TIMEOUT)
 
 

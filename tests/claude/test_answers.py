@@ -157,6 +157,31 @@ def test_an_empty_answer_is_called_so() -> None:
     assert "Welcome to Hotel Wifi" in send(Said(body=PAGE, headers={})).reply.message
 
 
+ANSWER = "The committee found that the bridge had been closed in the spring of that year, and why."
+
+SPOILED: list[tuple[str, Any, str]] = [
+    ("cut JSON", json.dumps({"type": "message", "content": [{"text": ANSWER}]})[:-9], "JSON that is broken, "),
+    ("no content", {"type": "message", "text": ANSWER}, "a JSON object of the type `message` with `type`, `text`"),
+    ("other JSON", {"object": "x", "choices": [ANSWER]}, "a JSON object with `object`, `choices`"),
+    ("a message of somebody", {"message": ANSWER}, "a JSON object with `message`"),
+    ("an error that is none", {"error": ANSWER}, "a JSON object with `error`"),
+    ("nothing in it", {}, "a JSON object without members"),
+    ("many members", {str(n): ANSWER for n in range(9)}, "`7`, …"),
+    ("a list", [ANSWER, ANSWER], "a JSON list of 2"),
+    ("a number", "7", "a JSON value that is no object"),
+    ("an answer in a page", f"<html><title>Sorry</title><p>{ANSWER}</p></html>", "an HTML page, “Sorry”"),
+    ("text", f"{ANSWER} {ANSWER}", ANSWER[:79] + "…"),
+]
+
+
+@pytest.mark.parametrize(("body", "words"), [row[1:] for row in SPOILED], ids=[name for name, *_ in SPOILED])
+@pytest.mark.parametrize("headers", [{}, API])
+def test_a_spoiled_answer_is_described_and_never_written_down(body: Any, words: str, headers: dict[str, str]) -> None:
+    reply = send(Said(body=body, headers=headers)).reply
+    assert words in reply.message
+    assert ANSWER[:80] not in repr(reply)
+
+
 @pytest.mark.parametrize("status", [201, 202, 204])
 def test_another_2xx_is_judged_by_its_body(status: int) -> None:
     assert isinstance(send(Said(status=status, headers={})), Misrouted)

@@ -347,6 +347,22 @@ def test_a_body_of_any_shape_is_read_without_complaint(body: Any) -> None:
     assert outcome.reply.error_type is None
 
 
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ({"detail": "Method Not Allowed"}, "Method Not Allowed"),
+        ({"error": "unauthorized_client", "error_description": "no such client"}, "no such client"),
+        ({"title": "Not Found", "status": 404}, "Not Found"),
+        ({"detail": [{"msg": "field required", "input": "my prompt"}]}, "a JSON object with `detail`"),
+        ({"echo": {"messages": ["my prompt"]}}, "a JSON object with `echo`"),
+        ("the gateway cannot read this: " + "x" * 60, "the gateway cannot read this: " + "x" * 49 + "…"),
+    ],
+    ids=["FastAPI", "OAuth", "problem details", "a validation error", "an echo", "text"],
+)
+def test_a_refusal_in_another_form_keeps_its_few_words_and_no_echo_of_the_request(body: Any, words: str) -> None:
+    assert send(Said(status=422, body=body)).reply.message == words
+
+
 def test_an_endless_message_is_cut() -> None:
     reply = send(Said(status=400, body=error(INVALID, "x" * 100_000))).reply
     assert len(reply.message) == 2000
