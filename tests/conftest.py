@@ -12,3 +12,12 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith(("BATCHRUN_", "ANTHROPIC_")) or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what the crash tests went through. It stands here because only this file is read where nothing is run."""
+    from tests.crash import figures
+
+    reports = [report for outcome in ("passed", "failed") for report in terminalreporter.stats.get(outcome, ())]
+    for line in figures.lines([item for report in reports for item in report.user_properties]):
+        terminalreporter.write_line(line)

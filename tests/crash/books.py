@@ -1,0 +1,157 @@
+"""The database as a dead process left it, read from a copy: whoever looks must not do the recovery's work."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from batchrun.core.states import FINAL, State
+from batchrun.queue.bodies import pieces_of, whole
+from batchrun.simulator.answers import digest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    job: int
+    n: int
+    outcome: str | None
+    billed: str | None
+    cost: int | None
+    worst: int | None
+    request_id: str | None
+
+    @property
+    def charge(self) -> int:
+        """What it counts for in its run: nothing, its cost, or its worst case while nobody knows."""
+        match self.outcome, self.billed:
+            case (None, _) | (_, "no"):
+                return 0
+            case _, "yes":
+                assert self.cost is not None
+                return self.cost
+            case _:
+                assert self.worst is not None
+                return self.worst
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    job: int
+    n: int
+    winning: bool
+    body: str
+
+
+class Books:
+    """One look at a queue. Close it."""
+
+    def __init__(self, database: Path, copy: Path) -> None:
+        for ending in ("", "-wal"):
+            source = database.with_name(database.name + ending)
+            if source.exists():
+                shutil.copyfile(source, copy.with_name(copy.name + ending))
+        self._sql = sqlite3.connect(copy)
+        self.furnished = bool(self._rows("SELECT 1 FROM sqlite_master WHERE name = 'jobs'"))
+
+    def close(self) -> None:
+        self._sql.close()
+
+    def _rows(self, statement: str) -> list[tuple[Any, ...]]:
+        return self._sql.execute(statement).fetchall()
+
+    def problems(self) -> list[str]:
+        """What must never be so, at no moment."""
+        found = [f"integrity: {row[0]}" for row in self._rows("PRAGMA integrity_check") if row[0] != "ok"]
+        found += [f"foreign key: {row}" for row in self._rows("PRAGMA foreign_key_check")]
+        if not self.furnished:
+            return found
+        scanned = {
+            row[:3]: row[3] for row in self._rows("SELECT run, model, state, COUNT(*) FROM jobs GROUP BY 1, 2, 3")
+        }
+        counted = {row[:3]: row[3] for row in self._rows("SELECT run, model, state, n FROM run_counts WHERE n <> 0")}
+        if scanned != counted:
+            found.append(f"counts say {counted}, the jobs are {scanned}")
+        winners = Counter(job for (job,) in self._rows("SELECT job FROM results WHERE winning = 1"))
+        found += [f"job {job} has {n} winning results" for job, n in winners.items() if n > 1]
+        succeeded = {job for job, state in self.states.items() if state is State.SUCCEEDED}
+        if succeeded != set(winners):
+            found.append(f"succeeded are {succeeded}, results have {set(winners)}")
+        found += self._wrong_money()
+        found += self._unloaded()
+        return found
+
+    def _wrong_money(self) -> list[str]:
+        by_run: dict[int, list[int]] = {run: [0, 0] for (run,) in self._rows("SELECT id FROM runs")}
+        runs = dict(self._rows("SELECT id, run FROM jobs"))
+        for attempt in self.attempts:
+            money = by_run[runs[attempt.job]]
+            money[0] += attempt.charge
+            money[1] += (attempt.worst or 0) if attempt.outcome is None else 0
+        written = {run: list(money) for run, *money in self._rows("SELECT id, spent, reserved FROM runs")}
+        return [] if written == by_run else [f"runs have (spent, reserved) {written}, their attempts {by_run}"]
+
+    def _unloaded(self) -> list[str]:
+        """Attempts of runs that are still being loaded."""
+        rows = self._rows(
+            "SELECT COUNT(*) FROM attempts JOIN jobs ON jobs.id = job JOIN runs ON runs.id = run"
+            " WHERE runs.state = 'loading'"
+        )
+        return [f"{rows[0][0]} attempts of a run that is being loaded"] if rows[0][0] else []
+
+    @cached_property
+    def states(self) -> Mapping[int, State]:
+        if not self.furnished:
+            return {}
+        return {job: State(state) for job, state in self._rows("SELECT id, state FROM jobs")}
+
+    @cached_property
+    def keys(self) -> Mapping[int, str]:
+        if not self.furnished:
+            return {}
+        return dict(self._rows("SELECT id, key FROM jobs"))
+
+    @cached_property
+    def prompts(self) -> Mapping[int, str]:
+        """The digest of what each job asks, by job; as the simulator and the ledger know it."""
+        if not self.furnished:
+            return {}
+        shared = {part: pieces_of(body) for part, body in self._rows("SELECT id, body FROM shared")}
+        return {
+            job: digest(json.loads(whole(own, shared.get(part), order, overrides)))
+            for job, own, part, order, overrides in self._rows(
+                'SELECT job, own, shared, "order", overrides FROM requests'
+            )
+        }
+
+    @cached_property
+    def attempts(self) -> Sequence[Attempt]:
+        if not self.furnished:
+            return ()
+        names = ("job", "n", "outcome", "billed", "cost", "worst", "request_id")
+        rows = self._rows(f"SELECT {', '.join(names)} FROM attempts ORDER BY job, n")
+        return [Attempt(**dict(zip(names, row, strict=True))) for row in rows]
+
+    @cached_property
+    def answers(self) -> Sequence[Answer]:
+        if not self.furnished:
+            return ()
+        rows = self._rows("SELECT job, attempt, winning, body FROM results ORDER BY 1, 2")
+        return [Answer(job=job, n=n, winning=bool(winning), body=body) for job, n, winning, body in rows]
+
+    @cached_property
+    def runs(self) -> Mapping[str, str]:
+        """The state of each run, by name."""
+        if not self.furnished:
+            return {}
+        return dict(self._rows("SELECT name, state FROM runs"))
+
+    @property
+    def unfinished(self) -> list[int]:
+        return [job for job, state in self.states.items() if state not in FINAL]

@@ -1,0 +1,209 @@
+"""One experiment: commands on a queue of its own, deaths on the way, and the accounts that must come out right."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager, closing
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+
+from batchrun.core.states import State
+from batchrun.simulator.answers import digest
+from tests.crash.books import Books
+from tests.crash.figures import Figures
+from tests.crash.lives import End, Nursery, Trace, trace_of
+from tests.crash.nursery import Life
+from tests.crash.simulated import Simulated
+
+MODEL = "claude-haiku-5-5"
+CONCURRENCY = 3
+TRIES = 5
+
+ENDED = {"done", "cancelled"}
+
+SETTINGS = """
+tier = "custom"
+mode = "realtime"
+concurrency = {concurrency}
+tries = {tries}
+color = "never"
+progress = "json"
+
+[limits."*"]
+requests = 6_000_000
+input_tokens = 6_000_000_000
+output_tokens = 6_000_000_000
+"""
+
+
+@dataclass(slots=True, kw_only=True)
+class Experiment:
+    """Make a folder for each. What goes wrong is collected in `problems`, for negative controls want to see it."""
+
+    folder: Path
+    nursery: Nursery
+    simulated: Simulated
+    plant: str | None = None
+    concurrency: int = CONCURRENCY
+    tries: int = TRIES
+    jobs: dict[str, str] = field(default_factory=dict)  #: digest of what each job asks now, by key
+    asked: dict[str, str] = field(default_factory=dict)  #: key of each digest that was ever written into a file
+    expected: dict[str, State] = field(default_factory=dict)  #: the end of jobs that do not succeed, by key
+    sent: Counter[str] = field(default_factory=Counter)  #: requests that have left in lives that are over, by key
+    in_flight: Counter[str] = field(default_factory=Counter)  #: at deaths, by digest: what may be answered once more
+    problems: list[str] = field(default_factory=list)
+    figures: Figures = field(default_factory=Figures)
+    elsewhere: bool = False  #: whether lives from now on run on another boot of the machine, as far as they can tell
+    since: int = 0
+    _names: Iterable[int] = field(default_factory=count)
+
+    def __post_init__(self) -> None:
+        settings = SETTINGS.format(concurrency=self.concurrency, tries=self.tries)
+        (self.folder / "batchrun.toml").write_text(settings, encoding="utf-8")
+        self.since = self.simulated.arrived()
+
+    @property
+    def database(self) -> Path:
+        return self.folder / "batchrun.db"
+
+    def write(self, file: str, prompts: Mapping[str, str]) -> None:
+        """A job file with one line per key; every prompt is of this experiment alone."""
+        lines = []
+        for key, prompt in prompts.items():
+            # The folder makes the prompt unlike those of all other experiments, in all tests.
+            messages = [{"role": "user", "content": f"{self.folder} {key}: {prompt}"}]
+            params = {"model": MODEL, "max_tokens": 64, "messages": messages}
+            self.jobs[key] = digest(params)
+            self.asked[self.jobs[key]] = key
+            lines.append(json.dumps({"custom_id": key, "params": params}))
+        (self.folder / file).write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+    def life(self, *args: str, die: int | None = None, stop: int | None = None) -> Life:
+        return Life(
+            args=args,
+            folder=str(self.folder),
+            name=f"life-{next(iter(self._names))}",
+            die=die,
+            stop=stop,
+            plant=self.plant,
+            elsewhere=self.elsewhere,
+            env={
+                "HOME": str(self.folder),
+                "PATH": "/usr/bin:/bin",
+                "ANTHROPIC_API_KEY": "sk-ant-simulated",
+                "ANTHROPIC_BASE_URL": self.simulated.url,
+            },
+        )
+
+    def live(self, *args: str, die: int | None = None) -> tuple[Life, End]:
+        """One life to its end, and what can be said after it."""
+        life = self.life(*args, die=die)
+        end = self.nursery.wait(self.nursery.begin(life))
+        assert end is not None
+        self.look(life, killed=end.killed)
+        return life, end
+
+    def look(self, life: Life, *, killed: bool, alone: bool = True) -> None:
+        """Hold what a process left behind that ended or was killed against what it did and said.
+
+        *alone* is whether no other process has the database open: then a commit that was cut short at its very end
+        counts, as it stands in the log. Others who live have an index of the log, and may not find it there.
+        """
+        trace = trace_of(life)
+        with self._books() as books:
+            self._look(life, trace, books)
+            if killed:
+                self.figures.kills += 1
+                said = None if alone else set(trace.said)
+                self._lose(life, {self.asked[prompt] for prompt in trace.sent}, books, said)
+        self.sent.update(self.asked[prompt] for prompt in trace.sent)
+
+    def stopped(self, life: Life) -> None:
+        """The same for one that stands still. All that it has claimed may leave, and be bought, once it goes on."""
+        with self._books() as books:
+            self.figures.stops += 1
+            self._look(life, trace_of(life), books)
+            self._lose(life, set(self.jobs), books)
+
+    def _books(self) -> AbstractContextManager[Books]:
+        return closing(Books(self.database, self.folder / "copy.db"))
+
+    def _look(self, life: Life, trace: Trace, books: Books) -> None:
+        self.problems += [f"{life.name}: {problem}" for problem in books.problems()]
+        ended = {(attempt.job, attempt.n) for attempt in books.attempts if attempt.outcome is not None}
+        self.problems += [
+            f"{life.name}: attempt {attempt} was spoken of and is not durable"
+            for attempt in trace.said
+            if attempt not in ended
+        ]
+        booked = self._booked(books)
+        self.problems += [
+            f"{life.name}: {n} requests of {key} have left, {booked[key]} are on the books"
+            for key, n in (self.sent + Counter(self.asked[prompt] for prompt in trace.sent)).items()
+            if n > booked[key]
+        ]
+
+    def _lose(self, life: Life, keys: set[str], books: Books, said: set[tuple[int, int]] | None = None) -> None:
+        """Note what of *keys* is out, on the books, and may be bought once more; and what ended and was not *said*."""
+        out = {
+            books.keys[attempt.job]
+            for attempt in books.attempts
+            if attempt.outcome is None or (said is not None and (attempt.job, attempt.n) not in said)
+        } & keys
+        self.in_flight.update(self.jobs[key] for key in out)
+        self.figures.in_flight += len(out)
+        if len(out) > self.concurrency:
+            self.problems.append(f"{life.name}: {len(out)} answers are not kept, {self.concurrency} may be out")
+
+    def _booked(self, books: Books) -> Counter[str]:
+        """How many attempts each job has that were not given back unsent, by key."""
+        return Counter(books.keys[attempt.job] for attempt in books.attempts if attempt.outcome != "released")
+
+    def settle(self) -> None:
+        """The accounts at the end, when every command has come to its own."""
+        with self._books() as books:
+            self._settle(books)
+
+    def _settle(self, books: Books) -> None:
+        self.problems += books.problems()
+        ends = {books.keys[job]: state for job, state in books.states.items()}
+        wanted = {key: self.expected.get(key, State.SUCCEEDED) for key in self.jobs}
+        lost = [key for key in sorted({*ends, *wanted}) if ends.get(key) is not wanted.get(key)]
+        self.problems += [f"job {key} should be {wanted.get(key)} and is {ends.get(key)}" for key in lost]
+        if len(books.states) != len(ends):
+            self.problems.append(f"{len(books.states)} jobs have {len(ends)} keys")
+        self.problems += [f"run {name} is {state}" for name, state in books.runs.items() if state not in ENDED]
+        self.problems += [f"{attempt} has no end" for attempt in books.attempts if attempt.outcome is None]
+        for answer in books.answers:
+            key = books.keys[answer.job]
+            own = [self.jobs[key]] if answer.winning else [one for one, its in self.asked.items() if its == key]
+            if not any(f"[answer {prompt}]" in answer.body for prompt in own):
+                self.problems.append(f"job {key} has another's answer: {answer.body[:200]}")
+        self.figures.lost += len(lost)
+        self._settle_calls(books)
+
+    def _settle_calls(self, books: Books) -> None:
+        """What the API did for us: all of it on the books, and nothing twice but what was in flight at a death."""
+        accepted = self.simulated.accepted(self.since)
+        booked = self._booked(books)
+        for key, n in Counter(self.asked[call.prompt] for call in accepted).items():
+            if n > booked[key]:
+                self.problems.append(f"{n} requests of {key} were accepted, {booked[key]} are on the books")
+        answered = Counter(call.prompt for call in accepted if call.answered)
+        for prompt, n in answered.items():
+            if n > 1 + self.in_flight[prompt]:
+                lost = self.in_flight[prompt]
+                self.problems.append(f"{self.asked[prompt]} was answered {n} times and in flight at {lost} deaths")
+        costs = {call.request_id: call.cost for call in accepted}
+        self.problems += [
+            f"{attempt} cost {costs.get(attempt.request_id or '')}"
+            for attempt in books.attempts
+            if attempt.outcome == "ok" and costs.get(attempt.request_id or "") != attempt.cost
+        ]
+        self.figures.experiments += 1
+        self.figures.jobs += len(books.states)
+        self.figures.calls += len(accepted)
+        self.figures.repeated += sum(n - 1 for n in answered.values())

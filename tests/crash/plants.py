@@ -1,0 +1,106 @@
+"""What is changed in a process before it lives: waits made short, another boot, and mistakes that must be found."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from batchrun import wiring
+from batchrun.core.claim import Finish, Kept, Taken
+from batchrun.core.job import WorkerId
+from batchrun.core.states import State
+from batchrun.queue import finish as ends
+from batchrun.queue import jobs
+from batchrun.queue import tables as t
+from batchrun.queue.statement import Row, Statement, lit, param
+from batchrun.queue.store import QueueStore
+from batchrun.queue.transaction import Transaction
+
+SHORT = 0.01
+
+
+def short_waits() -> None:
+    """Let every throw of the scheduler's dice be a low one: back-off waits a hundredth of what it may."""
+    random.SystemRandom.random = lambda self: SHORT  # type: ignore[method-assign]  # only in the process to die
+
+
+def another_boot() -> None:
+    """Whatever another process wrote down of itself says nothing here about who lives."""
+    wiring.boot_id = lambda: "another boot"  # type: ignore[attr-defined]  # the name that wiring calls
+
+
+def attempts_are_booked_after_the_send() -> None:
+    """The mistake of whoever writes down a request when its answer is there."""
+    unbooked: dict[tuple[int, int], tuple[Sequence[str], Row]] = {}
+    run_many, store = Transaction.run_many, ends.store
+
+    def without_attempts(self: Transaction, statement: Statement, names: Sequence[str], rows: Iterable[Row]) -> int:
+        if statement is not jobs._BEGIN_ATTEMPT:
+            return run_many(self, statement, names, rows)
+        unbooked.update({(row[0], row[1]): (names, row) for row in rows})
+        return 0
+
+    def with_attempt(tx: Transaction, finish: Finish) -> Kept:
+        names, row = unbooked[finish.claim.job, finish.claim.attempt]
+        run_many(tx, jobs._BEGIN_ATTEMPT, names, [row])
+        return store(tx, finish)
+
+    Transaction.run_many = without_attempts  # type: ignore[method-assign]  # only in the process to die
+    ends.store = with_attempt
+
+
+def no_fence() -> None:
+    """The mistake of whoever writes an end by the job's number alone."""
+
+    def unfenced(name: str, **columns: sa.ColumnElement[Any]) -> Statement:
+        target = lit(jobs.arrow(name, State.RUNNING))
+        return Statement(
+            t.jobs.update().where(t.jobs.c.id == param("job")).values(state=target, owner=sa.null(), **columns)
+        )
+
+    tried, now, why = t.jobs.c.tries + lit(1), param("now"), param("why")
+    jobs._SUCCEED = unfenced("succeed", finished=now, error=sa.null(), due=sa.null())
+    jobs._FAIL = unfenced("fail", finished=now, error=why, tries=tried, due=sa.null())
+    jobs._WAIT = unfenced(
+        "wait", due=param("at"), error=why, tries=t.jobs.c.tries + param("counts"), finished=sa.null()
+    )
+    jobs._RELEASE = unfenced("release", due=sa.null(), finished=sa.null())
+    jobs._STOP = unfenced("stop", finished=now, error=sa.null(), due=sa.null())
+    jobs._WISH = Statement(sa.select(t.jobs.c.cancel_requested).where(t.jobs.c.id == param("job")))
+
+
+def answers_are_acknowledged_before_the_commit() -> None:
+    """The mistake of whoever collects answers in memory and writes them a little later."""
+    kept_back: list[Finish] = []
+    store, claim, leave = QueueStore.finish, QueueStore.claim, QueueStore.leave
+
+    async def written(self: QueueStore) -> None:
+        while kept_back:
+            await store(self, kept_back.pop(0))
+
+    async def too_early(self: QueueStore, finished: Finish) -> Kept:
+        kept_back.append(finished)
+        if len(kept_back) >= 4:
+            await written(self)
+        return Kept.CURRENT
+
+    async def claims(self: QueueStore, *args: Any) -> Taken:
+        await written(self)
+        return await claim(self, *args)
+
+    async def leaves(self: QueueStore, worker: WorkerId) -> None:
+        await written(self)
+        await leave(self, worker)
+
+    QueueStore.finish = too_early  # type: ignore[method-assign]  # only in the process to die
+    QueueStore.claim = claims  # type: ignore[method-assign, assignment]  # only in the process to die
+    QueueStore.leave = leaves  # type: ignore[method-assign]  # only in the process to die
+
+
+PLANTS: Mapping[str, Callable[[], None]] = {
+    plant.__name__: plant
+    for plant in (attempts_are_booked_after_the_send, no_fence, answers_are_acknowledged_before_the_commit)
+}
