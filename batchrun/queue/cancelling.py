@@ -134,8 +134,17 @@ def leftovers(tx: Transaction) -> list[RunId]:
 
 def _follow(perform: Perform, run: RunId, now: Millis) -> Cancelled:
     done = perform(lambda tx: _wish(tx, run, now))
+    return done + Cancelled(cancelled=finish_cancel(perform, run, now))
+
+
+def finish_cancel(perform: Perform, run: RunId, now: Millis) -> int:
+    """End what a cancel of *run* began, in chunks that let others in between; returns how many jobs were left of it.
+
+    Whoever means to `reopen` a run does this first.
+    """
+    done = 0
     while n := perform(lambda tx: cancel_some(tx, run, now)):
-        done += Cancelled(cancelled=n)
+        done += n
     return done
 
 
@@ -188,7 +197,7 @@ def is_cancelled(tx: Transaction, run: RunId) -> bool:
 
 
 def reopen(tx: Transaction, run: RunId, now: Millis) -> bool:
-    """A run with new work is open again; what its cancelling had not reached yet is cancelled first."""
+    """A run with new work is open again; what its cancel had not reached at `finish_cancel` is cancelled first."""
     while cancel_some(tx, run, now):
         pass
     return bool(tx.run(_REOPEN, it=run))

@@ -29,6 +29,7 @@ from batchrun.core.job import Job, Millis, RunId, Where, WorkerId
 from batchrun.core.states import RunState, State
 from batchrun.errors import UsageError
 from batchrun.queue import clearing, family, workers
+from batchrun.queue.cancelling import finish_cancel
 from batchrun.queue.family import Family, Known
 from batchrun.queue.locks import Locks
 from batchrun.queue.merging import Merge
@@ -336,6 +337,8 @@ class Loading:
             self._check(tx)
             return self._merge().accept(tx, now, digest)
 
+        for run in self._perform(lambda tx: self._merge().reopened(tx)):
+            finish_cancel(self._perform, run, now)
         added = self._perform(accept)
         if not added.problems:
             self._leave(now)

@@ -89,6 +89,10 @@ class Merge:
             mistakes.more += stuck - len(found)
         return tuple(mistakes.problems), mistakes.more
 
+    def reopened(self, tx: Transaction) -> set[RunId]:
+        """The known runs that `accept` would give work."""
+        return replacing.touched(tx) | ({self._target} if self._target is not None else set())
+
     def _free_name(self, tx: Transaction) -> str:
         """The name itself, or the first of name-2, name-3 … that no run has."""
         select = sa.select(runs.c.name).where(

@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -15,11 +16,12 @@ import sqlalchemy as sa
 from batchrun.core.claim import OnCrash
 from batchrun.core.job import Job, Millis, Nanos, RunId, Where
 from batchrun.errors import UsageError
-from batchrun.queue import cancelling, family, loading
+from batchrun.queue import cancelling, family, loading, merging
 from batchrun.queue import tables as t
 from batchrun.queue.loading import Loading
 from batchrun.queue.locks import Locks
 from batchrun.queue.submit import Added, Changed, RunTerms, Same, Totals
+from batchrun.queue.transaction import Transaction
 from tests.queue.desk import MODEL, NOW, Desk, card, good, job, jobs, refused
 
 
@@ -277,6 +279,25 @@ def test_new_jobs_open_a_run_that_was_cancelled_and_what_was_cancelled_stays_so(
     desk.submit(jobs("abc"))
     assert desk.run_states() == {"jobs": "open"}
     assert desk.states() == {"a": "cancelled", "b": "cancelled", "c": "queued"}
+    desk.check()
+
+
+def test_what_a_cancel_had_not_reached_is_cancelled_in_chunks_before_new_jobs_open_the_run(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = [f"{n:04}" for n in range(2 * cancelling.CHUNK + 1)]
+    desk.submit(jobs(keys))
+    desk.do(lambda tx: tx.run(cancelling._CLOSE, it=1, now=NOW))  # its jobs have not followed yet
+    cancelled: list[int] = []
+
+    def reopen(tx: Transaction, run: RunId, now: Millis) -> bool:
+        cancelled.append(cancelling.cancel_some(tx, run, now))
+        return cancelling.reopen(tx, run, now)
+
+    monkeypatch.setattr(merging, "reopen", reopen)
+    desk.submit(jobs([*keys, "new"]))
+    assert cancelled == [0]
+    assert Counter(desk.states().values()) == {"cancelled": len(keys), "queued": 1}
     desk.check()
 
 
