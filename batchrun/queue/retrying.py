@@ -15,7 +15,7 @@ from batchrun.core.job import Millis, Nanos, RunId
 from batchrun.core.select import Field
 from batchrun.core.states import ARROWS, State, sources_of
 from batchrun.queue.bodies import pieces_of, whole
-from batchrun.queue.cancelling import reopen
+from batchrun.queue.cancelling import finish_cancel, reopen
 from batchrun.queue.statement import Row, Statement, lit, param
 from batchrun.queue.tables import jobs, requests, results, shared
 from batchrun.queue.transaction import Transaction
@@ -102,6 +102,8 @@ def retry(
 
     What is out, waits or succeeded is not touched, and counted by its state.
     """
+    if not dry:
+        finish_cancel(perform, run, now)
     done = Retried()
     after = -1
     while page := perform(partial(_page, run, after)):
