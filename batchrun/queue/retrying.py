@@ -126,14 +126,14 @@ def _facts(row: Row) -> Mapping[Field, str | None]:
 
 def _put_back(run: RunId, rows: Sequence[Row], change: Change | None, now: Millis, tx: Transaction) -> int:
     n = 0
+    if rows:
+        reopen(tx, run, now)
     for job, _seq, _key, model, state, *_rest in rows:
         if not tx.run(_BACK[State(state)], it=job):
             continue  # somebody else was quicker
         n += 1
         tx.moved(run, model, State(state), None)
         tx.moved(run, model if change is None else _set(tx, job, change), None, State.QUEUED)
-    if n:
-        reopen(tx, run, now)
     return n
 
 
