@@ -124,7 +124,8 @@ def _bend(answer: Answer, kind: Kind) -> Answer:
         details = {"type": "refusal", "category": "general_harms", "explanation": "simulated"}
         return replace(answer, content=(), stop_reason="refusal", output=1, thinking=0, stop_details=details)
     if kind is Kind.EMPTY:
-        return replace(answer, content=(), output=2, thinking=0)
+        least = min(2, answer.output)
+        return replace(answer, content=(), stop_reason="end_turn", stop_sequence=None, output=least, thinking=0)
     return replace(answer, stop_reason=_STOPS.get(kind, answer.stop_reason))
 
 

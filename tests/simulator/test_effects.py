@@ -146,6 +146,18 @@ def test_an_answer_can_end_in_other_ways(what: str) -> None:
     assert (body["stop_details"] is not None) == (what == "refusal")
 
 
+@pytest.mark.parametrize("more", [{"max_tokens": 9}, {"max_tokens": 1}, {"stop_sequences": ["a"]}])
+def test_an_empty_answer_ended_by_itself_whatever_would_have_ended_it(more: dict[str, Any]) -> None:
+    async def main(clock: VirtualClock, dice: random.Random) -> Any:
+        asked = post(asks("[[simulate: empty]]", **more))
+        _status, body, _ = await reply(Simulator(instant(), clock, dice), asked)
+        return body
+
+    body = run(main)
+    assert (body["content"], body["stop_reason"], body["stop_sequence"]) == ([], "end_turn", None)
+    assert 0 < body["usage"]["output_tokens"] <= 2
+
+
 def test_a_mark_with_a_number_of_times_ends() -> None:
     assert statuses(["[[simulate: 529 x2]]"] * 4) == [529, 529, 200, 200]
 
