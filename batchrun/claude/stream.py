@@ -89,7 +89,7 @@ def _tool_input(text: str) -> dict[str, Any]:
     """
     try:
         return {"input": json.loads(text)}
-    except ValueError:
+    except (ValueError, RecursionError):
         pass
     try:
         return {"input": jiter.from_json(text.encode(), partial_mode="trailing-strings"), "partial_json": text}

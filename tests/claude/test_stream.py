@@ -130,6 +130,13 @@ def test_the_input_of_a_tool_is_read_from_its_pieces(kind: str) -> None:
     assert message["content"] == [{**start, "input": {"where": "München", "n": [1, 2.5]}}]
 
 
+def test_an_input_of_a_tool_too_deep_to_be_read_stands_as_it_came() -> None:
+    start = {"type": "tool_use", "id": "toolu_1", "name": "dig", "input": {}}
+    deep = "[" * 100_000
+    message = put_together(*block(0, start, {"type": "input_json_delta", "partial_json": deep}))
+    assert message["content"] == [{**start, "partial_json": deep}]
+
+
 def test_a_tool_without_input_has_an_empty_one() -> None:
     start = {"type": "tool_use", "id": "toolu_1", "name": "now", "input": {}}
     assert put_together(*block(0, start, {"type": "input_json_delta", "partial_json": ""}))["content"] == [start]
@@ -296,6 +303,8 @@ def test_a_whole_stream_is_an_answer_even_if_the_connection_stays_open() -> None
 def test_a_stream_that_is_no_text_is_possibly_billed() -> None:
     outcome = send(Said(body=wire([START]) + b"data: \xff\xfe\n\n", headers=SSE))
     assert isinstance(outcome, Dropped)
+    assert outcome.reply.error_type == "connection_lost"
+    assert "possibly billed" in outcome.reply.message
 
 
 @pytest.mark.parametrize(
