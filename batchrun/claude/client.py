@@ -14,6 +14,7 @@ import aiohttp
 import httpx2
 from anthropic import AsyncAnthropic, DefaultAioHttpClient
 
+from batchrun.claude.head import note
 from batchrun.errors import KeyRefused, UsageError
 
 BASE_URL = "https://api.anthropic.com"
@@ -37,7 +38,7 @@ class Connection:
     """Everything a client needs. Times are in seconds.
 
     `read` is the longest silence of an answer that is not streamed, so the time a whole answer may take; in a stream
-    it is the longest silence between two events. `pool` is the time to wait for a free connection.
+    it is the longest time without an event other than a ping. `pool` is the time to wait for a free connection.
     """
 
     secret: str = field(repr=False)
@@ -75,6 +76,8 @@ def build(connection: Connection, http_client: httpx2.AsyncClient | None = None)
     if connection.api_version is not None:
         headers["anthropic-version"] = connection.api_version
     check_headers(headers)
+    http = http_client if http_client is not None else _aiohttp_client(connection)
+    http.event_hooks["response"].append(note)
     return AsyncAnthropic(
         api_key=secret if connection.kind is KeyKind.API_KEY else None,
         auth_token=secret if connection.kind is KeyKind.AUTH_TOKEN else None,
@@ -82,7 +85,7 @@ def build(connection: Connection, http_client: httpx2.AsyncClient | None = None)
         timeout=connection.timeout,
         max_retries=0,
         default_headers=headers,
-        http_client=http_client if http_client is not None else _aiohttp_client(connection),
+        http_client=http,
         open_telemetry=False,
     )
 

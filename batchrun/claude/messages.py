@@ -14,10 +14,12 @@ from anthropic import APIError, APIStatusError, AsyncAnthropic, AsyncStream, Req
 from batchrun.claude.account import Address, lowered, told
 from batchrun.claude.answer import answer_of, dumped, is_message
 from batchrun.claude.client import check_headers
+from batchrun.claude.head import Head, expected
+from batchrun.claude.patience import Patience, patience
 from batchrun.claude.redaction import secrets_in
 from batchrun.claude.said import Asked
 from batchrun.claude.stream import Assembly, events
-from batchrun.claude.translate import cut, error_event, lost, no_message, refusal
+from batchrun.claude.translate import broken_refusal, cut, error_event, lost, no_message, refusal
 from batchrun.claude.trouble import Kind
 from batchrun.core.account import Account, origin_of
 from batchrun.core.claim import Claim
@@ -28,27 +30,50 @@ from batchrun.core.outcome import (
     Refused,
     Reply,
     Succeeded,
-    Unreachable,
 )
 from batchrun.core.ports import Clock
 from batchrun.errors import UsageError
 
-TROUBLE = (APIError, httpx2.HTTPError, httpx2.StreamError, httpx2.InvalidURL, aiohttp.ClientError, OSError, ValueError)
-"""All that the way to the API raises; the SDK wraps only what comes before the headers of an answer."""
+TROUBLE = (
+    APIError,
+    httpx2.HTTPError,
+    httpx2.StreamError,
+    httpx2.InvalidURL,
+    aiohttp.ClientError,
+    OSError,
+    ValueError,
+    RecursionError,
+)
+"""All that the way to the API raises, and JSON too deep; the SDK wraps only what comes before an answer's headers."""
 
 BETA = "anthropic-beta"
 
 WHOAMI = 30.0
 """Seconds the question for the account may take."""
 
+TOTAL = 3_600.0
+"""Seconds any other exchange may take."""
+
+UNSENDABLE = "unsendable"
+"""The error's type where the claim itself cannot be sent; where the surroundings are at fault, it is one of `Kind`."""
+
 
 class Messages:
     """Sends claims through *client* (see `client.build`), streaming those of at least *stream_above* `max_tokens`.
 
-    Is a `core.ports.Transport`. *account_name* is the user's word for the account, where the API gives none.
+    Is a `core.ports.Transport`. *total_timeout* is how many seconds one exchange may take, streamed or not.
+    *account_name* is the user's word for the account, where the API gives none.
     """
 
-    def __init__(self, client: AsyncAnthropic, clock: Clock, stream_above: int, *, account_name: str = "") -> None:
+    def __init__(
+        self,
+        client: AsyncAnthropic,
+        clock: Clock,
+        stream_above: int,
+        *,
+        total_timeout: float = TOTAL,
+        account_name: str = "",
+    ) -> None:
         defaults = {name.lower(): str(value) for name, value in client.default_headers.items()}
         self._client = client
         self._clock = clock
@@ -56,7 +81,7 @@ class Messages:
         self._address = Address(origin=origin_of(str(client.base_url)), name=account_name)
         self._secrets = secrets_in(defaults)
         self._betas = defaults.get(BETA, "")
-        self._longest = _longest(client.timeout)
+        self._total = total_timeout
 
     async def send(self, claim: Claim) -> Outcome:
         """POST the claim's body as it stands (with `"stream": true` where it is streamed), once."""
@@ -65,12 +90,12 @@ class Messages:
             try:
                 options["headers"] = self._headers(claim)
             except UsageError as error:
-                return Unreachable(reply=Reply(error_type=Kind.UNSENDABLE.value, message=f"{error}: nothing was sent"))
+                return Refused(reply=Reply(error_type=UNSENDABLE, message=f"{error}: nothing was sent"))
         body = claim.body if claim.max_tokens < self._stream_above else streamed(claim.body)
         content = body.encode()
-        headers: dict[str, str] | None = None
+        head = expected()
         try:
-            async with asyncio.timeout(self._longest) as limit:
+            async with patience(self._client.timeout, self._total) as limits:
                 # The answer's body is left for here to read, so that what breaks after its headers keeps the headers.
                 response = cast(
                     "httpx2.Response",
@@ -83,23 +108,22 @@ class Messages:
                         stream_cls=AsyncStream[object],
                     ),
                 )
-                headers = lowered(response.headers.raw)
                 try:
-                    if headers.get("content-type", "").lower().startswith("text/event-stream"):
-                        limit.reschedule(None)
-                        return await self._follow(response, headers, claim)
-                    return self._whole(await response.aread(), response.status_code, headers, claim)
+                    if head.headers.get("content-type", "").lower().startswith("text/event-stream"):
+                        return await self._follow(response, head.headers, claim, limits)
+                    return self._whole(await response.aread(), response.status_code, head.headers, claim)
                 finally:
                     if not response.is_closed:
                         await response.aclose()
         except APIStatusError as error:
             return _refusal(error, self._asked(claim))
         except TROUBLE as error:
-            return lost(error, self._asked(claim), headers)
+            return _lost(error, self._asked(claim), head)
 
     async def whoami(self) -> Outcome | Account:
         """Ask for the list of models, which is free; where a gateway has no such list, the account stays untold."""
         asked = self._asked()
+        head = expected()
         try:
             async with asyncio.timeout(WHOAMI):
                 response = await self._client.get(
@@ -110,8 +134,8 @@ class Messages:
         except APIStatusError as error:
             return self._known(_refusal(error, asked))
         except TROUBLE as error:
-            return lost(error, asked)
-        headers = lowered(response.headers.raw)
+            return self._known(_lost(error, asked, head))
+        headers = head.headers
         value = _json(response.content)
         if isinstance(value, dict) and isinstance(value.get("data"), list):
             return self._address.account(headers) or self._address.untold()
@@ -135,13 +159,18 @@ class Messages:
             return error_event(headers, value, self._asked(claim), began=False)
         return no_message(status, headers, value, self._asked(claim))
 
-    async def _follow(self, response: httpx2.Response, headers: Mapping[str, str], claim: Claim) -> Outcome:
+    async def _follow(
+        self, response: httpx2.Response, headers: Mapping[str, str], claim: Claim, limits: Patience
+    ) -> Outcome:
         """Put a stream together; what ends without `message_stop` and a stop reason was cut."""
         assembly = Assembly()
+        limits.streams()
         async for name, data in events(response.aiter_bytes()):
             event = _json(data)
             if name == "error" or (isinstance(event, dict) and event.get("type") == "error"):
                 return error_event(headers, data if event is None else event, self._asked(claim), began=assembly.begun)
+            if not (name == "ping" or (isinstance(event, dict) and event.get("type") == "ping")):
+                limits.news()
             assembly.take(event if isinstance(event, dict) else {"event": name, "data": data})
             if assembly.done:
                 break
@@ -196,13 +225,11 @@ def _refusal(error: APIStatusError, asked: Asked) -> Outcome:
     return refusal(error.status_code, lowered(error.response.headers.raw), error.body, asked)
 
 
-def _longest(timeout: float | httpx2.Timeout | None) -> float | None:
-    """Seconds a whole exchange may take. The transport watches reading only: an upload could stall for ever."""
-    if not isinstance(timeout, httpx2.Timeout):
-        return timeout
-    parts = (timeout.pool, timeout.connect, timeout.write, timeout.read)
-    known = [part for part in parts if part is not None]
-    return sum(known) if len(known) == len(parts) else None
+def _lost(error: BaseException, asked: Asked, head: Head) -> Outcome:
+    """What *error* means after as much of an answer as *head* tells."""
+    if head.status is None or head.good:
+        return lost(error, asked, head.headers if head.good else None)
+    return broken_refusal(error, head.status, head.headers, asked)
 
 
 def _split(betas: str) -> list[str]:

@@ -43,6 +43,9 @@ LOST_ORIGIN = frozenset({502, 504, 520, 524})
 ASTRAY = frozenset({405, 407, 421, 426, 511})
 """Statuses that speak of the address or the way to it, never of the job."""
 
+PLAIN = ASTRAY | {402, 408, 409, 413, 425, 429, 499}
+"""Statuses from 400 to 499 that need no word to be understood."""
+
 HINTS: Mapping[int, str] = {
     401: "not the API's own answer: a proxy or portal that wants a login",
     403: "not the API's own answer: a proxy or firewall, or a region that the API does not serve",
@@ -90,20 +93,34 @@ def no_message(status: int, headers: Mapping[str, str], body: object, asked: Ask
     that spoiled the API's answer, and so is possibly billed.
     """
     said = heard(headers, body, asked)
+    if not said.shaped:  # what looks like words of an error may be the answer
+        said = replace(said, kept=shape_of(body, asked.secrets))
     hint = "the answer is no message" if said.message else "the answer is empty"
     if said.request_id is not None:
         return Dropped(reply=reply_of(status, headers, said, asked, hint))
-    if not said.shaped:  # what looks like words of an error may be the answer
-        said = replace(said, kept=shape_of(body, asked.secrets))
     return Misrouted(
         reply=reply_of(status, headers, said, asked, f"{hint}; a proxy or portal, or a wrong base URL"),
         billed=Billed.NO if said.page else Billed.MAYBE,
     )
 
 
+def broken_refusal(error: BaseException, status: int, headers: Mapping[str, str], asked: Asked) -> Outcome:
+    """What an answer with *status* (not 2xx) means whose body broke off with *error*: what it means without a word.
+
+    Where a 4xx needs its words to be understood, another try may bring them whole; refusals are not billed.
+    """
+    known = refusal(status, headers, None, asked)
+    if 400 <= status < 500 and status not in PLAIN:
+        known = ServerFailed(reply=known.reply)
+    words = wording(f"status {status}, and what it said broke off: {trouble_of(error).words}", asked.secrets)
+    return replace(known, reply=replace(known.reply, message=words))
+
+
 def lost(error: BaseException, asked: Asked, headers: Mapping[str, str] | None = None) -> Outcome:
     """What *error* of the connection means; *headers* (lower-case names) where a 2xx answer had begun."""
     trouble = trouble_of(error)
+    if headers is not None and not trouble.sent:  # what cannot be read of an answer, and looks like a request's fault
+        trouble = replace(trouble, kind=Kind.CUT, sent=True)
     message = wording(trouble.message(len(asked.body)), asked.secrets)
     if headers is not None:
         return cut(message, trouble.kind, asked, headers)

@@ -12,9 +12,10 @@ from anthropic import APIStatusError
 
 from batchrun.claude import client as client_module
 from batchrun.claude.client import Connection, KeyKind, build, probing_socket
-from batchrun.core.outcome import Succeeded, Unreachable
+from batchrun.core.claim import Claim
+from batchrun.core.outcome import Refused, Scope, Succeeded, scope
 from batchrun.errors import KeyRefused, UsageError
-from tests.claude.api import BASE, KEY, MESSAGE, Said, claim, send
+from tests.claude.api import BASE, KEY, MESSAGE, Said, claim, raising, send
 from tests.claude.loopback import answer, exchange, room, saying, sent, serving
 
 OK = answer(b"200 OK\nContent-Type: application/json", b'{"type":"message","content":[],"stop_reason":"end_turn"}')
@@ -85,11 +86,24 @@ def test_nothing_is_traced(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "traceparent" not in requested().headers
 
 
-def test_a_header_that_cannot_be_sent_is_found_before_sending() -> None:
-    outcome = send(Said(body=MESSAGE), claim(headers={"x-note": "a\r\nevil: 1"}))
-    assert isinstance(outcome, Unreachable)
-    assert "`x-note`" in outcome.reply.message
-    assert "evil" not in outcome.reply.message
+@pytest.mark.parametrize(
+    ("job", "named"),
+    [
+        (claim(headers={"x-note": "a\r\nevil: 1"}), "`x-note`"),
+        (claim(headers={"x evil": "1"}), "`x evil`"),
+        (claim(betas=("new\nevil: 1",)), "`anthropic-beta`"),
+    ],
+    ids=["value", "name", "beta"],
+)
+def test_a_header_of_the_job_that_cannot_be_sent_is_the_jobs_own_fault(job: Claim, named: str) -> None:
+    outcome = send(raising(AssertionError("sent")), job)
+    assert isinstance(outcome, Refused)
+    assert scope(outcome) is Scope.JOB
+    assert outcome.reply.error_type == "unsendable"
+    assert outcome.reply.status is None
+    assert named in outcome.reply.message
+    assert "nothing was sent" in outcome.reply.message
+    assert "evil:" not in outcome.reply.message
 
 
 @pytest.mark.parametrize("headers", [{"x y": "1"}, {"": "1"}, {"x": "1\n2"}, {"x": "\x00"}])

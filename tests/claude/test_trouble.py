@@ -11,7 +11,20 @@ import httpx2
 import pytest
 
 from batchrun.claude.trouble import HINTS, Kind, trouble_of
-from batchrun.core.outcome import Billed, Dropped, Misrouted, Outcome, Refused, Succeeded, Unreachable, billed
+from batchrun.core.outcome import (
+    AccountStopped,
+    Billed,
+    Dropped,
+    Misrouted,
+    Outcome,
+    Overloaded,
+    RateLimited,
+    Refused,
+    ServerFailed,
+    Succeeded,
+    Unreachable,
+    billed,
+)
 from tests.claude.api import KEY, claim, raising, send
 from tests.claude.loopback import answer, exchange, room, saying, sent, serving
 
@@ -141,6 +154,53 @@ def test_an_answer_cut_in_its_body_keeps_the_request_id(then: str) -> None:
 def test_an_answer_that_stops_in_its_body_keeps_the_request_id() -> None:
     outcome, _ = exchange(saying(answer(JSON, b'{"type"', length=100)), read=TINY)
     dropped(outcome, Kind.TIMEOUT, status=200, request_id="req_011")
+
+
+@pytest.mark.parametrize("then", ["close", "reset", "open"])
+@pytest.mark.parametrize(
+    ("head", "kind", "cost"),
+    [
+        (b"413 Payload Too Large", Refused, Billed.NO),
+        (b"429 Too Many Requests\nRetry-After: 7", RateLimited, Billed.NO),
+        (b"402 Payment Required", AccountStopped, Billed.NO),
+        (b"500 Internal Server Error", ServerFailed, Billed.NO),
+        (b"502 Bad Gateway", ServerFailed, Billed.MAYBE),
+        (b"529 Overloaded", Overloaded, Billed.NO),
+        (b"511 Network Authentication Required", Misrouted, Billed.NO),
+        (b"302 Found\nLocation: http://login.test/", Misrouted, Billed.NO),
+    ],
+    ids=lambda each: each.split(b" ")[0].decode() if isinstance(each, bytes) else "",
+)
+def test_a_refusal_whose_words_break_off_is_judged_by_its_status(
+    head: bytes, kind: type, cost: Billed, then: str
+) -> None:
+    outcome, server = exchange(saying(answer(head, b'{"type"', length=100), then=then), read=TINY)
+    assert type(outcome) is kind
+    assert billed(outcome) is cost
+    assert outcome.reply.status == int(head[:3])
+    assert "what it said broke off" in outcome.reply.message
+    assert getattr(outcome, "retry_after", None) == (7.0 if kind is RateLimited else None)
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 422])
+def test_a_refusal_that_needs_its_lost_words_is_worth_another_try(status: int) -> None:
+    """They might speak of the account, of the model or of the job; the next answer will tell."""
+    head = b"%d No\nRequest-Id: req_011" % status
+    outcome, _ = exchange(saying(answer(head, b'{"type"', length=100), then="close"))
+    assert isinstance(outcome, ServerFailed)
+    assert billed(outcome) is Billed.NO
+    assert (outcome.reply.status, outcome.reply.request_id) == (status, "req_011")
+
+
+def test_an_answer_that_breaks_off_says_nothing_about_the_next_request() -> None:
+    async def main() -> Outcome:
+        async with serving(saying(answer(b"413 Too Large", b"{", length=100), then="close")) as server:
+            messages = room(server.port)
+            assert isinstance(await messages.send(claim()), Refused)
+        return await sent(messages)
+
+    unreachable(asyncio.run(main()), Kind.REFUSED)
 
 
 def test_an_answer_whose_compression_is_broken_is_possibly_billed() -> None:
