@@ -80,6 +80,7 @@ CURES = {
         means="something answered that is not the API: a proxy, a portal, a wrong address", cure=_NETWORK
     ),
     "not_sendable": Cure(means="the request could not be written; nothing was sent", cure=_NETWORK),
+    "unsendable": Cure(means="a header or beta of the job cannot be sent; nothing was sent", cure=_MEND),
     "expired": Cure(means="not processed within 24 hours; not billed", cure=_AGAIN),
     "canceled": Cure(means="stopped before it was processed; not billed", cure=_AGAIN),
 }
