@@ -206,7 +206,13 @@ async def _transport(
             read=settings.read_timeout,
             connections=settings.concurrency,
         )
-    transport = Messages(build(connection, http_client), clock, settings.stream_above, account_name=settings.account)
+    transport = Messages(
+        build(connection, http_client),
+        clock,
+        settings.stream_above,
+        total_timeout=settings.total_timeout,
+        account_name=settings.account,
+    )
     try:
         yield transport
     finally:
