@@ -43,6 +43,7 @@ class Returned:
     """What `retry` put back, or would. Counts are by class of error ("" where a job had none)."""
 
     run: RunSummary  #: as it was before
+    queued: int = 0  #: really put back: fewer than chosen where somebody else was quicker
     back: Counter[str] = field(default_factory=Counter)
     refused: Counter[str] = field(default_factory=Counter)  #: left alone, for they would be refused again
     left: Counter[State] = field(default_factory=Counter)  #: chosen, but in a state from which nothing is put back
@@ -87,8 +88,8 @@ def retry(
 
     with changing(settings) as perform:
         found = retrying.retry(perform, summary.id, SystemClock().wall(), chosen, change=change, dry=dry)
-    done.left = found.left
-    if selection is not None and not found.queued and not found.left:
+    done.queued, done.left = found.queued, found.left
+    if selection is not None and not done.back and not found.left:
         raise NothingMatched(f"no job of run {summary.name} fits `{selection.text}`")
     return done
 

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
+from batchrun.cli import main
+from batchrun.core.select import Field, Selection
 from tests.cli.conftest import Batchrun, jobs_file
 
 FAILS = "[[simulate: 400]]"
@@ -95,6 +98,26 @@ def test_a_parameter_that_cannot_be_is_refused_before_anything_is_put_back(
     assert counts(failed) == {"succeeded": 1, "failed": 2}
 
 
+def test_what_somebody_else_put_back_meanwhile_is_not_counted(
+    failed: Batchrun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    holds = Selection.holds
+
+    def slow(self: Selection, job: Mapping[Field, str | None]) -> bool:
+        with monkeypatch.context() as meanwhile:
+            meanwhile.setattr(Selection, "holds", holds)
+            main.run(["retry", "--simulate", "-s", "id:doc-1", "--no-run", "-q"])
+        return holds(self, job)
+
+    monkeypatch.setattr(Selection, "holds", slow)
+    launch, _ = (
+        json.loads(line)
+        for line in failed("retry", "--simulate", "-s", "state:failed", "--no-run", "--json").out.splitlines()
+    )
+    assert launch["put_back"] == 1
+    assert counts(failed) == {"succeeded": 1, "queued": 2}
+
+
 def test_a_dry_run_is_a_document(failed: Batchrun) -> None:
     document = json.loads(failed("retry", "--simulate", "--dry-run", "--json").out)
     assert document == {
@@ -144,6 +167,22 @@ def test_single_jobs_can_be_cancelled_and_put_back(stored: Batchrun) -> None:
     assert stored("cancel", "--simulate", "-s", "id:nobody", "--yes").code == 5
     assert "1 job put back" in stored("retry", "--simulate", "-s", "state:cancelled", "--no-run").err
     assert counts(stored) == {"queued": 3}
+
+
+def test_a_cancelled_run_can_be_put_back_and_is_sent(stored: Batchrun) -> None:
+    stored("cancel", "small", "--simulate", "--yes")
+    shown = stored("retry", "small", "--simulate", "-s", "state:cancelled", "--progress", "none")
+    assert "✓ 3 jobs put back\n" in shown.err
+    assert "Done. run=small succeeded=3 failed=0 cancelled=0" in shown.err
+    assert counts(stored) == {"succeeded": 3}
+
+
+def test_an_edited_file_opens_its_cancelled_run_again(stored: Batchrun, tmp_path: Path) -> None:
+    stored("cancel", "small", "--simulate", "--yes")
+    jobs_file(tmp_path / "small.jsonl", ["one", "two, changed", "three", "four"])
+    shown = stored("submit", "small.jsonl", "--simulate", "--progress", "none")
+    assert "1 new, 1 changed; 2 were there" in shown.err
+    assert counts(stored) == {"succeeded": 2, "cancelled": 2}
 
 
 def test_a_dry_cancel_changes_nothing(stored: Batchrun) -> None:

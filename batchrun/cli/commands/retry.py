@@ -69,7 +69,7 @@ def retry(
         settings,
         done.run.ref,
         _record(done),
-        only_stored=no_run or not done.back,
+        only_stored=no_run or not done.queued,
         max_cost=settings.max_cost,
         json=json,
     )
@@ -89,7 +89,7 @@ def _member(text: str) -> tuple[str, str]:
 
 
 def _told(call: Call, done: Returned, *, dry: bool) -> None:
-    screen, n = call.screen, done.back.total()
+    screen, n = call.screen, done.queued
     if dry and n:
         screen.line(f"Would put back {count(n, 'job')} of run {clean(done.run.name)}{_kinds(done.back)}")
     elif n:
@@ -113,7 +113,7 @@ def _kinds(errors: Counter[str]) -> str:
 def _record(done: Returned) -> dict[str, Any]:
     return {
         "run": {"id": done.run.ref, "name": done.run.name},
-        "put_back": done.back.total(),
+        "put_back": done.queued,
         "by_error": dict(done.back),
         "refused": done.refused.total(),
         "left": {state.value: n for state, n in done.left.items()},
