@@ -6,7 +6,7 @@ means a family: the runs that were asked for under it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -18,9 +18,6 @@ from batchrun.queue.submit import Same
 from batchrun.queue.tables import Id, jobs, runs
 from batchrun.queue.transaction import Transaction
 
-MEMBERS = 8
-"""How many of its runs, the latest, a file is compared with."""
-
 _temporary = sa.MetaData()
 
 seen = sa.Table(
@@ -31,6 +28,12 @@ seen = sa.Table(
     sa.Column("line", sa.Integer, nullable=False),
     sa.Column("same", Id),  # the job that says just what the file says
     sa.Column("digest", sa.LargeBinary, nullable=False),
+    prefixes=["TEMPORARY"],
+)
+older = sa.Table(
+    "older",  # the runs of the family without its newest
+    _temporary,
+    sa.Column("run", Id, primary_key=True),
     prefixes=["TEMPORARY"],
 )
 pairs = sa.Table(
@@ -60,9 +63,15 @@ _MEMBERS = Statement(
         runs.c.state != lit(RunState.LOADING),
     )
     .order_by(runs.c.id.desc())
-    .limit(lit(MEMBERS))
 )
 _KNOWN = Statement(sa.select(jobs.c.id, jobs.c.digest).where(jobs.c.run == param("of"), jobs.c.key == param("its")))
+_KNOWN_OLDER = Statement(
+    sa.select(jobs.c.id, jobs.c.digest, jobs.c.run)
+    .where(jobs.c.run.in_(sa.select(older.c.run).scalar_subquery()), jobs.c.key == param("its"))
+    .order_by(jobs.c.run.desc())
+)
+_FORGET_OLDER = Statement(older.delete())
+_OLDER = Statement(columns_of(older, "run"))
 _SEEN_FACTS = ("first", "file", "line", "same", "digest")
 _SEEN = Statement(columns_of(seen, *_SEEN_FACTS))
 _PAIR = Statement(columns_of(pairs, "loaded", "existing"))
@@ -88,7 +97,7 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """The latest runs of one name, the newest first."""
+    """The runs of one name, the newest first."""
 
     members: tuple[Member, ...]
 
@@ -97,17 +106,28 @@ class Family:
         rows = tx.rows(_MEMBERS, account=account_name, name=name)
         return cls(tuple(Member(RunId(run), *facts) for run, *facts in rows))
 
+    def look_up(self, tx: Transaction) -> None:
+        """Let `find` ask this family, with the temporary tables of the connection."""
+        tx.run(_FORGET_OLDER)
+        tx.run_many(_OLDER, ("run",), [(member.run,) for member in self.members[1:]])
+
     def find(self, tx: Transaction, key: str, digest: bytes) -> Known | None:
-        """What it knows of *key*, of which the file says *digest*; None if the key is new."""
+        """What it knows of *key*, of which the file says *digest*; None if the key is new. `look_up` comes first."""
         newest: Known | None = None
-        for member in self.members:
-            row = tx.row(_KNOWN, of=member.run, its=key)
-            if row is None:
-                continue
-            if row[1] == digest:
-                return Known(newest.first if newest else row[0], row[0], member.run, same=True)
-            newest = newest or Known(row[0], row[0], member.run, same=False)
+        for job, said, run in self._jobs(tx, key):
+            if said == digest:
+                return Known(newest.first if newest else job, job, RunId(run), same=True)
+            newest = newest or Known(job, job, RunId(run), same=False)
         return newest
+
+    def _jobs(self, tx: Transaction, key: str) -> Iterator[Row]:
+        """(job, digest, run) for each of its jobs with *key*, the newest first."""
+        if self.members:
+            newest = self.members[0].run
+            for job, said in tx.rows(_KNOWN, of=newest, its=key):
+                yield job, said, newest
+        if len(self.members) > 1:
+            yield from tx.rows(_KNOWN_OLDER, its=key)
 
     def name_of(self, run: RunId) -> str:
         return next(member.name for member in self.members if member.run == run)

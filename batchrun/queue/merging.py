@@ -130,6 +130,7 @@ class Merge:
                 hint="the same command again compares with what is there now",
             )
         tx.connection.execute(pairs.delete())
+        family.look_up(tx)
         known, same, after = set(self.known), 0, -1
         while page := self._page(tx, after):
             after = page[-1].seq

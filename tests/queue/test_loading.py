@@ -393,6 +393,19 @@ def test_a_file_without_a_known_id_makes_a_run_of_its_own_and_finds_it_again(des
     desk.check()
 
 
+def test_it_is_found_again_however_many_such_files_came_after_it(desk: Desk) -> None:
+    nights = 12
+    for night in range(nights):
+        desk.submit(jobs([f"{night}-a", f"{night}-b"]), digest=bytes([night]))
+    assert desk.run_states().keys() == {"jobs", *(f"jobs-{n}" for n in range(2, nights + 1))}
+    assert desk.do(lambda tx: family.unchanged(tx, "", "jobs", bytes([0]))) == Same(run=RunId(1), name="jobs")
+    added = desk.submit([*jobs(["0-a", "0-b"]), job("0-c", line=3)])
+    assert (added.name, added.fresh, added.new, added.unchanged) == ("jobs", False, 1, 2)
+    added = desk.submit([job("1-a", "edited")])
+    assert (added.name, added.replaced) == ("jobs-2", 1)
+    desk.check()
+
+
 def test_a_name_that_only_looks_alike_is_another_name(desk: Desk) -> None:
     desk.submit(jobs("ab"), name="eval")
     desk.submit(jobs("ab", "other prompt"), name="eval-2")
