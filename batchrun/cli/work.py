@@ -19,7 +19,7 @@ from batchrun.core.figures import dollars, span
 from batchrun.core.job import Nanos, RunId
 from batchrun.core.states import RunState, State
 from batchrun.errors import BatchrunError, Exit, WorkerBusy
-from batchrun.report.cures import word
+from batchrun.report.cures import cure_of, word
 
 if TYPE_CHECKING:
     from batchrun.queue.rows import RunSummary
@@ -50,7 +50,7 @@ def start(
         run = reading.run(ref)
     screen, name = call.screen, word(run.name)
     if only_stored or not run.left:
-        if run.left:
+        if run.left > run.n(State.HELD):
             screen.say(f"To send them:  {clean(call.typed(f'batchrun run {name}'))}")
         return at_rest(call, settings, run, record, json=json)
     try:
@@ -171,11 +171,20 @@ def _tell(call: Call, ended: Ended, code: Exit, runs: Sequence[RunSummary], seco
     elif not runs:
         screen.say("Nothing is due.")
     for run in runs:
+        if run.n(State.HELD):
+            screen.say(held(call, run))
         if run.state is RunState.DONE:
             name = word(run.name)
             screen.say(clean(f"Answers:  {call.typed(f'batchrun results {name}')}"))
             if run.n(State.FAILED):
                 screen.say(clean(f"What failed, and what to do:  {call.typed(f'batchrun errors {name}')}"))
+
+
+def held(call: Call, run: RunSummary) -> str:
+    """How many jobs of *run* wait for a word from the user, why, and what to type."""
+    cure = cure_of("", None, held=True)
+    command = cure.written(run=run.name, file="", error="", typed=call.typed)
+    return clean(f"{run.n(State.HELD):,} held: {cure.means}. {command}")
 
 
 def _line(call: Call, run: RunSummary, code: Exit, seconds: float) -> str:

@@ -9,6 +9,7 @@ import pytest
 from batchrun.cli import main
 from batchrun.core.select import Field, Selection
 from tests.cli.conftest import Batchrun, jobs_file
+from tests.stock import Stock
 
 FAILS = "[[simulate: 400]]"
 BREAKS = "[[simulate: 500]]"
@@ -136,6 +137,46 @@ def test_a_retry_is_a_launch_and_a_done(failed: Batchrun) -> None:
     launch, done = (json.loads(line) for line in failed("retry", "--simulate", "--json", "-q").out.splitlines())
     assert (launch["event"], launch["put_back"]) == ("launch", 1)
     assert (done["event"], done["exit"]) == ("done", 1)
+
+
+HELD = (
+    "2 held: possibly billed when its worker died, and the run asks first. "
+    "batchrun --simulate retry night -s state:held  sends them again, "
+    "batchrun --simulate cancel night -s state:held  gives them up\n"
+)
+
+
+@pytest.fixture
+def holding(swift: None, batchrun: Batchrun, tmp_path: Path) -> Batchrun:
+    """The program in a folder with a run whose last two jobs are held."""
+    with Stock(tmp_path / "batchrun-simulated.db", simulated=True) as stock:
+        run = stock.run("night")
+        stock.job(run, "a", "succeeded")
+        died = {"outcome": "unknown", "billed": "maybe", "worst": 9_000_000, "request_id": None}
+        for key in ("b", "c"):
+            stock.job(run, key, "held", error="worker_died", attempts=[died])
+    return batchrun
+
+
+def test_a_pass_that_leaves_only_held_jobs_says_what_to_type(holding: Batchrun) -> None:
+    shown = holding("run", "--simulate", "--progress", "none")
+    assert shown.code == 0
+    assert "Open. run=night succeeded=1 failed=0 cancelled=0 queued=0 waiting=0 held=2" in shown.err
+    assert shown.err.endswith(HELD)
+
+
+@pytest.mark.parametrize("flags", [["--dry-run"], ["--no-run"], []])
+def test_a_retry_without_a_selection_speaks_of_the_held_ones_it_leaves(holding: Batchrun, flags: list[str]) -> None:
+    shown = holding("retry", "--simulate", *flags)
+    assert shown.code == 0
+    assert shown.err.endswith(f"Nothing to retry.\n{HELD}")
+    assert counts(holding) == {"succeeded": 1, "held": 2}
+
+
+def test_held_ones_that_are_chosen_are_put_back_without_a_word(holding: Batchrun) -> None:
+    shown = holding("retry", "--simulate", "-s", "state:held", "--no-run")
+    assert "✓ 2 jobs put back (2 worker_died)\n" in shown.err
+    assert "held:" not in shown.err
 
 
 # -- cancelling ------------------------------------------------------------------------------------------------------

@@ -12,8 +12,9 @@ from batchrun.cli import options
 from batchrun.cli.call import Call
 from batchrun.cli.output import document
 from batchrun.cli.screen import Mark, clean
-from batchrun.cli.work import start
+from batchrun.cli.work import held, start
 from batchrun.core.figures import count
+from batchrun.core.states import State
 from batchrun.errors import Exit, UsageError
 
 if TYPE_CHECKING:
@@ -57,13 +58,14 @@ def retry(
         pass  # says whether the queue is a simulated one
     members = dict(_member(text) for text in sets)
     done = wishes.retry(settings, run, select, refused=include == "refused", members=members, dry=dry_run)
+    ask = select is None and (dry_run or no_run or not done.queued)  # else the pass says it in the end
     if dry_run:
         if json:
             document(call.screen, "retry", {"dry_run": True, **_record(done)})
         else:
-            _told(call, done, dry=True)
+            _told(call, done, dry=True, ask=ask)
         return Exit.OK
-    _told(call, done, dry=False)
+    _told(call, done, dry=False, ask=ask)
     return start(
         call,
         settings,
@@ -88,7 +90,7 @@ def _member(text: str) -> tuple[str, str]:
         return name, dumps(value)
 
 
-def _told(call: Call, done: Returned, *, dry: bool) -> None:
+def _told(call: Call, done: Returned, *, dry: bool, ask: bool) -> None:
     screen, n = call.screen, done.queued
     if dry and n:
         screen.line(f"Would put back {count(n, 'job')} of run {clean(done.run.name)}{_kinds(done.back)}")
@@ -101,6 +103,8 @@ def _told(call: Call, done: Returned, *, dry: bool) -> None:
             f"Not {done.refused.total():,} refused{_kinds(done.refused)}: the same request would be refused again; "
             f"correct the file and submit it, or add --include refused"
         )
+    if ask and done.run.n(State.HELD):
+        screen.say(held(call, done.run))
     for state, left in sorted(done.left.items()):
         screen.say(f"Not {left:,} chosen that {'have their answer' if state == 'succeeded' else f'are {state}'}")
 
