@@ -88,6 +88,7 @@ class Store(Protocol):
         """At most *n* queued jobs of *model* become *running*, each with its attempt row and money reserved.
 
         *left* is what this call to `run` may still spend (None: no cap of its own).
+        Raises WorkerBusy (batchrun.errors) if *worker* was taken for dead: it starts nothing more.
         """
         ...
 

@@ -105,9 +105,11 @@ class QueueStore:
         return await self._performer.perform(runs.next_due)
 
     async def claim(self, run: RunId, model: str, n: int, worker: WorkerId, now: Millis, left: Nanos | None) -> Taken:
+        """Raises WorkerBusy if *worker* was taken for dead."""
         self._tell(now)
 
         def claim(tx: Transaction) -> Taken:
+            workers.refuse_buried(tx, worker)
             terms = runs.terms(tx, run, model, now, left)
             if terms is None:
                 return Taken(claims=())

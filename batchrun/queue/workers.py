@@ -9,12 +9,13 @@ import sqlalchemy as sa
 
 from batchrun.core.claim import WorkerCard
 from batchrun.core.job import Millis, WorkerId
+from batchrun.errors import WorkerBusy
 from batchrun.queue.locks import Locks, busy, process_lives
 from batchrun.queue.statement import Statement, columns_of, param
 from batchrun.queue.tables import workers
 from batchrun.queue.transaction import Transaction
 
-__all__ = ["LOADER", "WORKER", "Locks", "arrive", "dead", "enter", "leave", "refuse_second"]
+__all__ = ["LOADER", "WORKER", "Locks", "arrive", "dead", "enter", "leave", "refuse_buried", "refuse_second"]
 
 WORKER = "worker"
 LOADER = "loader"
@@ -23,6 +24,7 @@ _CARD = ("pid", "host", "boot", "version", "command", "started")
 _ENTER = Statement(columns_of(workers, "role", *_CARD, "left").returning(workers.c.id))
 _ARRIVE = Statement(workers.update().where(workers.c.id == param("it")).values(left=sa.null()))
 _LEAVE = Statement(workers.update().where(workers.c.id == param("it")).values(left=param("now")))
+_LEFT = Statement(sa.select(workers.c.left).where(workers.c.id == param("it")))
 _PRESENT = Statement(
     sa.select(workers.c.id, *(workers.c[name] for name in _CARD))
     .where(workers.c.left.is_(None), workers.c.role == param("the_role"))
@@ -61,6 +63,15 @@ def refuse_second(tx: Transaction, locks: Locks, here: WorkerCard) -> None:
     for worker, card in present(tx, WORKER).items():
         if _lives(worker, card, locks, here):
             raise busy(card)
+
+
+def refuse_buried(tx: Transaction, worker: WorkerId) -> None:
+    """Raises WorkerBusy if *worker* was taken for dead: nobody would look after what it takes from now on."""
+    if tx.rows(_LEFT, it=worker) != [(None,)]:
+        raise WorkerBusy(
+            "this worker stood still, was taken for dead, and another one took over",
+            hint="`batchrun status` shows it; `batchrun run` does what it leaves",
+        )
 
 
 def _lives(worker: WorkerId, card: WorkerCard, locks: Locks, here: WorkerCard) -> bool:

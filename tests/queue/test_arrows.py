@@ -333,11 +333,11 @@ def test_a_job_has_one_winning_result(desk: Desk) -> None:
 
 
 def test_on_crash_says_what_becomes_of_a_dead_workers_job(desk: Desk) -> None:
+    worker = desk.work()
     for on_crash, state in ((OnCrash.RETRY, "queued"), (OnCrash.HOLD, "held"), (OnCrash.FAIL, "failed")):
         name = f"run-{on_crash}"
         desk.submit([job(f"in-{name}")], name=name, terms=RunTerms(on_crash=on_crash))
         run = desk.rows(sa.select(t.runs.c.id).where(t.runs.c.name == name))[0][0]
-        worker = WorkerId(desk.rows(sa.select(sa.func.max(t.workers.c.id)))[0][0])
         desk.claim(worker, run=run)
         desk.do(partial(recovery.give_back, dead=worker, now=Millis(NOW + 1)))
         assert desk.states(run) == {f"in-{name}": state}

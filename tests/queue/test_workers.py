@@ -361,6 +361,7 @@ async def main():
     engine = open_queue(sys.argv[1])
     card = WorkerCard(pid=1, host="", boot="", version="", command="", started=0)
     worker = perform_now(engine, lambda tx: workers.enter(tx, "worker", card))
+    perform_now(engine, lambda tx: workers.arrive(tx, worker))
     writer = Writer(engine)
     store = QueueStore(writer, Locks(sys.argv[1]))
     while claims := (await store.claim(1, "{MODEL}", 3, worker, 1, None)).claims:
