@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 SPARE_FILES = 64
 """File descriptors that are not connections: the database, its locks, logs, standard streams."""
 
+LAST_WISH = 2
+"""Signals that stop in order: the first drains, the second gives up what is in flight."""
+
 SIMULATED_URL = "http://simulated.invalid"
 NO_KEY = "no-key-for-the-simulated-api"
 
@@ -103,7 +106,7 @@ async def _pass(
     clock = SystemClock()
     shutdown = Shutdown()
     try:
-        with _signals(shutdown) as received:
+        with _signals(shutdown, writer) as received:
             async with _transport(settings, credential, tables, clock) as transport:
                 if ready is not None:
                     ready()
@@ -157,7 +160,7 @@ def _connections(wanted: int) -> int:
 
 
 @contextmanager
-def _signals(shutdown: Shutdown) -> Iterator[list[signal.Signals]]:
+def _signals(shutdown: Shutdown, writer: Writer) -> Iterator[list[signal.Signals]]:
     """Let SIGINT, SIGTERM and SIGHUP ask for a stop while the pass works; yields what came, in order."""
     loop = asyncio.get_running_loop()
     received: list[signal.Signals] = []
@@ -165,6 +168,8 @@ def _signals(shutdown: Shutdown) -> Iterator[list[signal.Signals]]:
     def ask(which: signal.Signals) -> None:
         received.append(which)
         shutdown.ask()
+        if len(received) > LAST_WISH:
+            writer.give_up()  # a full disk is waited for, but not against the user's third wish
 
     watched = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     for which in watched:

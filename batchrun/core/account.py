@@ -23,6 +23,16 @@ class Account:
         """Whether the API itself said who this is."""
         return self.organization is not None
 
+    def says_more_than(self, other: Account) -> bool:
+        """Whether this, as an answer named it, is news to who knows *other*: another account, or more names of it.
+
+        Some answers (a refused key's, an edge's) name the organisation alone, or nobody.
+        """
+        if not self.told or self == other:
+            return False
+        same = (self.origin, self.organization) == (other.origin, other.organization)
+        return not (same and self.workspace is None)
+
     def label(self) -> str:
         """How a screen names it."""
         if self.organization is None:

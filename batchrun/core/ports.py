@@ -80,8 +80,8 @@ class Store(Protocol):
         """Runs that are open, with queued or waiting jobs; promotes what is due (at most 1,000 jobs a call)."""
         ...
 
-    async def next_due(self) -> Millis | None:
-        """When the earliest waiting job of an open run is due."""
+    async def next_due(self) -> Sequence[tuple[RunId, str, Millis]]:
+        """The waiting jobs of open runs that are due first (at most a thousand): for each run and model its first."""
         ...
 
     async def claim(self, run: RunId, model: str, n: int, worker: WorkerId, now: Millis, left: Nanos | None) -> Taken:

@@ -21,6 +21,11 @@ _KNOWN = Statement(
     .where(fingerprints.c.fingerprint == param("it"))
 )
 _FIND = Statement(sa.select(accounts.c.id).where(*(accounts.c[name] == param(f"the_{name}") for name in _NAMES)))
+_RENAME = Statement(
+    accounts.update()
+    .where(accounts.c.id == param("it"))
+    .values(organization=param("the_organization"), workspace=param("the_workspace"), name=param("the_name"))
+)
 _ADD = Statement(columns_of(accounts, *_NAMES, "created").returning(accounts.c.id))
 _SEEN = Statement(
     fingerprints.update()
@@ -42,8 +47,12 @@ def known(tx: Transaction, fingerprint: str) -> KnownAccount | None:
 def remember(tx: Transaction, account: Account, fingerprint: str, now: Millis) -> KnownAccount:
     """The account's row, made if it is new; *fingerprint* leads to it from now on.
 
-    Once the API tells who it is, the user's word for it no longer makes a difference.
+    Once the API tells who it is, the user's word for it no longer makes a difference. What the key led to under fewer
+    names (nobody's, or the organisation's alone) is the same account: its row gets the names, and keeps its runs.
     """
+    before = known(tx, fingerprint)
+    if before is not None and not account.says_more_than(before.account) and account.told:
+        account = before.account
     names = {
         "origin": account.origin,
         "organization": account.organization or "",
@@ -51,12 +60,24 @@ def remember(tx: Transaction, account: Account, fingerprint: str, now: Millis) -
         "name": "" if account.told else account.name,
     }
     row = tx.row(_FIND, **{f"the_{name}": value for name, value in names.items()})
+    if row is None and before is not None and _less(before.account, account):
+        tx.run(_RENAME, it=before.id, **{f"the_{name}": names[name] for name in _NAMES[1:]})
+        row = (before.id,)
     if row is None:
         row = tx.row(_ADD, **names, created=now)
     assert row is not None
     if not tx.run(_SEEN, it=fingerprint, whose=row[0], at=now):
         tx.run(_FIRST_SEEN, fingerprint=fingerprint, account=row[0], seen=now)
     return KnownAccount(id=row[0], account=account)
+
+
+def _less(known_before: Account, now_told: Account) -> bool:
+    """Whether *known_before* is *now_told* by fewer names."""
+    if known_before.origin != now_told.origin or not now_told.told:
+        return False
+    return not known_before.told or (
+        known_before.organization == now_told.organization and known_before.workspace is None
+    )
 
 
 _LIMITS = Statement(

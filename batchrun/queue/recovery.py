@@ -17,7 +17,8 @@ from batchrun.queue.tables import attempts, jobs, runs
 from batchrun.queue.transaction import Transaction, is_state
 
 DIED = "worker_died"
-"""The error class of a job that its worker's death ended."""
+STOPPED = "worker_stopped"
+"""The error class of a job that its worker's death, or its orderly end, took back."""
 
 _OUT = (attempts.c.worker == param("dead"), attempts.c.outcome.is_(None), attempts.c.via == lit("realtime"))
 _OWED = Statement(
@@ -33,7 +34,7 @@ _UNKNOWN = Statement(
         outcome=lit("unknown"),
         ended=param("now"),
         billed=lit("maybe"),
-        message=lit("its worker died before the answer came"),
+        message=param("message"),
     )
 )
 
@@ -56,33 +57,37 @@ def _held(name: str, *which: sa.ColumnElement[bool], **columns: sa.ColumnElement
     )
 
 
-_TRIED = jobs.c.tries + lit(1)
+_TRIED = jobs.c.tries + param("tried")
 _STOP = _held("stop", jobs.c.cancel_requested.is_not(None), finished=param("now"), error=sa.null())
-_WORN_OUT = _held("fail", param("bound") <= _TRIED, finished=param("now"), error=lit(DIED), tries=_TRIED)
-_RELEASE = _held("release", error=lit(DIED), tries=_TRIED)
-_HOLD = _held("hold", error=lit(DIED), tries=_TRIED)
-_FAIL = _held("fail", finished=param("now"), error=lit(DIED), tries=_TRIED)
+_WORN_OUT = _held("fail", param("bound") <= _TRIED, finished=param("now"), error=param("word"), tries=_TRIED)
+_RELEASE = _held("release", error=param("word"), tries=_TRIED)
+_HOLD = _held("hold", error=param("word"), tries=_TRIED)
+_FAIL = _held("fail", finished=param("now"), error=param("word"), tries=_TRIED)
 
 
-def give_back(tx: Transaction, dead: WorkerId, now: Millis) -> Released:
+def give_back(tx: Transaction, dead: WorkerId, now: Millis, *, orderly: bool = False) -> Released:
     """End what *dead* held: its attempts are *unknown*, counted at their worst, its jobs follow their run's policy.
 
-    A death counts as a try, because it may be the job that kills the worker.
+    A death counts as a try, because it may be the job that kills the worker; an *orderly* end is the user's wish.
     """
+    word, tried = (STOPPED, 0) if orderly else (DIED, 1)
+    how = "was stopped" if orderly else "died"
     for run, worst in tx.rows(_OWED, dead=dead):
         tx.pay(RunId(run), spent=worst, reserved=-worst)
-    unknown = tx.run(_UNKNOWN, dead=dead, now=now)
+    unknown = tx.run(_UNKNOWN, dead=dead, now=now, message=f"its worker {how} before the answer came")
     for run, on_crash, bound in tx.rows(_RUNS, dead=dead):
         held = {"dead": dead, "of": run}
         _count(tx, run, State.CANCELLED, tx.rows(_STOP, **held, now=now))
         match OnCrash(on_crash):
             case OnCrash.RETRY:
-                _count(tx, run, State.FAILED, tx.rows(_WORN_OUT, **held, now=now, bound=bound))
-                _count(tx, run, State.QUEUED, tx.rows(_RELEASE, **held))
+                if not orderly:
+                    worn_out = tx.rows(_WORN_OUT, **held, now=now, bound=bound, word=word, tried=tried)
+                    _count(tx, run, State.FAILED, worn_out)
+                _count(tx, run, State.QUEUED, tx.rows(_RELEASE, **held, word=word, tried=tried))
             case OnCrash.HOLD:
-                _count(tx, run, State.HELD, tx.rows(_HOLD, **held))
+                _count(tx, run, State.HELD, tx.rows(_HOLD, **held, word=word, tried=tried))
             case OnCrash.FAIL:
-                _count(tx, run, State.FAILED, tx.rows(_FAIL, **held, now=now))
+                _count(tx, run, State.FAILED, tx.rows(_FAIL, **held, now=now, word=word, tried=tried))
     return Released(unsent=0, unknown=unknown)
 
 

@@ -22,6 +22,9 @@ OPEN = (
     runs.c.state.in_([lit(RunState.LOADING), lit(RunState.OPEN)]),  # what the index on them says: ix_runs_open
 )
 
+LONGEST_WAIT = 48 * 60 * 60 * 1000
+"""Milliseconds: more than any job is told to wait (the scheduler waits a day at most)."""
+
 PROMOTED = 1000
 """Jobs whose time has come that one call puts into the queue at most, so that a claim never waits for a million."""
 
@@ -59,28 +62,34 @@ def terms(tx: Transaction, run: RunId, model: str, now: Millis, left: Nanos | No
     return Terms(run, tuple(json.loads(betas)), json.loads(headers), Nanos(max(0, min(caps))) if caps else None, most)
 
 
-_DUE = Statement(
-    jobs.update()
-    .where(
-        jobs.c.id.in_(
-            sa.select(jobs.c.id)
-            .where(is_state(jobs.c.state, State.WAITING), jobs.c.due <= param("now"))
-            .order_by(jobs.c.due)
-            .limit(lit(PROMOTED))
-            .with_for_update(skip_locked=True)
-            .scalar_subquery()
-        ),
-        is_state(jobs.c.state, State.WAITING),
+def _promotion(when: sa.ColumnElement[bool]) -> Statement:
+    """The UPDATE of the arrow *promote* for the jobs that are due first of those for which *when* holds."""
+    return Statement(
+        jobs.update()
+        .where(
+            jobs.c.id.in_(
+                sa.select(jobs.c.id)
+                .where(is_state(jobs.c.state, State.WAITING), when)
+                .order_by(jobs.c.due)
+                .limit(lit(PROMOTED))
+                .with_for_update(skip_locked=True)
+                .scalar_subquery()
+            ),
+            is_state(jobs.c.state, State.WAITING),
+        )
+        .values(state=lit(ARROWS["promote"].target), due=sa.null(), error=sa.null())
+        .returning(jobs.c.run, jobs.c.model)
     )
-    .values(state=lit(ARROWS["promote"].target), due=sa.null(), error=sa.null())
-    .returning(jobs.c.run, jobs.c.model)
-)
+
+
+_DUE = _promotion(jobs.c.due <= param("now"))
+_ASTRAY = _promotion(jobs.c.due > param("never"))
 _NEXT_DUE = Statement(
-    sa.select(jobs.c.due)
+    sa.select(jobs.c.run, jobs.c.model, jobs.c.due)
     .join(runs, runs.c.id == jobs.c.run)
     .where(is_state(jobs.c.state, State.WAITING), runs.c.state == lit(RunState.OPEN))
     .order_by(jobs.c.due)
-    .limit(lit(1))
+    .limit(lit(PROMOTED))
 )
 _WORK = Statement(
     sa.select(
@@ -110,16 +119,22 @@ _WORK = Statement(
 
 
 def promote(tx: Transaction, now: Millis) -> int:
-    """Waiting jobs whose time has come are *queued*, the longest due first, at most `PROMOTED`."""
-    rows = tx.rows(_DUE, now=now)
+    """Waiting jobs whose time has come are *queued*, the longest due first, at most `PROMOTED`.
+
+    What is due later than any job ever waits was written by a clock that was wrong: it is due now.
+    """
+    rows = [*tx.rows(_DUE, now=now), *tx.rows(_ASTRAY, never=now + LONGEST_WAIT)]
     for run, model in rows:
         tx.moved(run, model, State.WAITING, State.QUEUED)
     return len(rows)
 
 
-def next_due(tx: Transaction) -> Millis | None:
-    row = tx.row(_NEXT_DUE)
-    return None if row is None else Millis(row[0])
+def next_due(tx: Transaction) -> list[tuple[RunId, str, Millis]]:
+    """For each run and model among the jobs due first, when its first one is; the earliest first."""
+    first: dict[tuple[RunId, str], Millis] = {}
+    for run, model, due in tx.rows(_NEXT_DUE):
+        first.setdefault((RunId(run), model), Millis(due))
+    return [(run, model, due) for (run, model), due in first.items()]
 
 
 def work(tx: Transaction) -> list[OpenRun]:

@@ -61,7 +61,7 @@ class QueueStore:
         """What *worker* still holds is out, and nobody waits for it any more: it is given back as after a crash."""
 
         def leave(tx: Transaction) -> None:
-            recovery.give_back(tx, worker, self._now)
+            recovery.give_back(tx, worker, self._now, orderly=True)
             workers.leave(tx, worker, self._now)
 
         await self._performer.perform(leave)
@@ -101,7 +101,7 @@ class QueueStore:
 
         return await self._performer.perform(work)
 
-    async def next_due(self) -> Millis | None:
+    async def next_due(self) -> Sequence[tuple[RunId, str, Millis]]:
         return await self._performer.perform(runs.next_due)
 
     async def claim(self, run: RunId, model: str, n: int, worker: WorkerId, now: Millis, left: Nanos | None) -> Taken:

@@ -117,6 +117,7 @@ class Writer:
         self._waiting: deque[_Asked] = deque()
         self._changed = threading.Condition()
         self._closing = False
+        self._impatient = False
         self._broken: Fault | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._room = asyncio.Semaphore(ROOM)
@@ -142,6 +143,12 @@ class Writer:
             self._changed.notify()
         result: T = await asked.future
         return result
+
+    def give_up(self) -> None:
+        """Wait no longer for a disk or a lock: what the database refuses now fails with StoreError."""
+        with self._changed:
+            self._impatient = True
+            self._changed.notify_all()
 
     async def close(self) -> None:
         """Write what waits, and end. What the database still refuses then fails with StoreError."""
@@ -199,14 +206,14 @@ class Writer:
                 if fault is None:
                     left = self._one_by_one(left, error)
                     continue
-                if fault.lasting or self._closing:
+                if fault.lasting or self._closing or self._impatient:
                     self._give_up(left, fault)
                     return
                 if not told:
                     told = True
                     self._tell(fault)
                 with self._changed:
-                    self._changed.wait_for(lambda: self._closing, timeout=rest)
+                    self._changed.wait_for(lambda: self._closing or self._impatient, timeout=rest)
                 rest = min(rest * 2.0, LONGEST_REST)
 
     def _give_up(self, group: list[_Asked], fault: Fault) -> None:

@@ -92,7 +92,9 @@ def of_pause(pause: Pause, spent: Nanos) -> Ended:
     )
 
 
-def of_money(runs: Sequence[OpenRun], own_cap: bool, spent: Nanos) -> Ended:
+def of_money(runs: Sequence[OpenRun], left: Nanos | None, spent: Nanos) -> Ended:
+    """*left* is what the call may still spend: whichever cap leaves less is the one to name."""
+    own_cap = left is not None and all(run.left is None or left <= run.left for run in runs)
     names = ", ".join(run.name for run in runs)
     cap = "this call's --max-cost" if own_cap else "its --max-cost"
     return Ended(

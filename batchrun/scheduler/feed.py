@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from batchrun.core.claim import OpenRun, Taken
-from batchrun.core.job import RunId
+from batchrun.core.job import Millis, RunId
 from batchrun.core.pause import Pause
 from batchrun.core.ports import Clock
 from batchrun.scheduler.circuit import Circuit
@@ -49,6 +49,14 @@ class Feed:
         self._runs = {run.id: run for run in runs}
         self._queued = {(run.id, model): n for run in runs for model, n in run.queued.items() if n > 0}
         self.foreign = {run.id: run for run in runs if run.account not in (None, self.account)}
+        # A cap that was raised meanwhile is worth another look.
+        self.penniless = {
+            run.id: run
+            for run in runs
+            if run.id in self.penniless
+            and (run.left is None) == (self.penniless[run.id].left is None)
+            and (run.left or 0) <= (self.penniless[run.id].left or 0)
+        }
         self._doubtful = False
 
     @property
@@ -61,6 +69,13 @@ class Feed:
         if run.id in self.foreign or run.id in self.penniless:
             return 0
         return self._standing.may_send(run.id, model, self._clock.wall())
+
+    def next_due(self, waiting: Sequence[tuple[RunId, str, Millis]]) -> Millis | None:
+        """When the first of these waiting jobs is due that may be sent then."""
+        return next(
+            (due for run, model, due in waiting if run in self._runs and self._allowed(self._runs[run], model) != 0),
+            None,
+        )
 
     def open(self) -> Iterator[tuple[OpenRun, str]]:
         """Each (run, model) that has queued jobs which may be sent, if not at once then when its lane has room."""

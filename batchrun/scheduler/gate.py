@@ -83,6 +83,14 @@ class Gate:
     async def enter(self, *, input_tokens: float, output_tokens: float) -> None:
         """Wait until one request of this size may leave."""
         async with self._door:
-            await self._meters[Dimension.REQUESTS].take(1.0)
-            await self._meters[Dimension.INPUT].take(input_tokens)
-            await self._meters[Dimension.OUTPUT].take(output_tokens)
+            wanted = ((Dimension.REQUESTS, 1.0), (Dimension.INPUT, input_tokens), (Dimension.OUTPUT, output_tokens))
+            taken: list[tuple[Meter, float]] = []
+            try:
+                for dimension, amount in wanted:
+                    meter = self._meters[dimension]
+                    await meter.take(amount)
+                    taken.append((meter, amount))
+            except asyncio.CancelledError:
+                for meter, amount in taken:
+                    meter.settle(-amount)
+                raise

@@ -20,17 +20,18 @@ from batchrun.core.outcome import (
     Canceled,
     Dropped,
     Expired,
-    Limited,
     Misrouted,
     ModelUnavailable,
     Overloaded,
     RateLimited,
     Refused,
     Reply,
+    Scope,
     ServerFailed,
     Stop,
     Succeeded,
     Unreachable,
+    scope,
 )
 from batchrun.core.pause import PauseScope
 from batchrun.core.ports import Clock
@@ -98,8 +99,6 @@ class Heed:
 
     def __init__(self, standing: Standing, circuit: Circuit, clock: Clock) -> None:
         self.stopped: tuple[Stop, Reply] | None = None
-        self.parked: dict[str, Reply] = {}  #: models that cannot be used
-        self.paused_runs: dict[RunId, Reply] = {}
         self._standing = standing
         self._circuit = circuit
         self._clock = clock
@@ -108,43 +107,39 @@ class Heed:
     async def hear(self, ending: Ending) -> list[Event]:
         """Everything that follows from *ending*, done; returns the events that tell of it."""
         events = [event_of(ending), *self._learn(ending)]
-        run, model, lane = ending.claim.run, ending.claim.model, ending.lane
-        outcome, now = ending.outcome, ending.at
-        if not isinstance(outcome, Unreachable | Misrouted):
+        claim, lane, outcome, now = ending.claim, ending.lane, ending.outcome, ending.at
+        if scope(outcome) is not Scope.ENVIRONMENT:
             self._circuit.close(ending.began)
         match outcome:
             case Succeeded():
-                self._alike.pop(run, None)
-                events += await self._standing.answered(run, model, now)
+                self._alike.pop(claim.run, None)
+                events += await self._standing.answered(claim, now, scopes=set(PauseScope))
             case Refused(reply=reply):
                 if reply.status is not None:
-                    events += await self._standing.answered(run, model, now)
+                    # The API served it, so account and model are well; what the run is paused for has not changed.
+                    served = {PauseScope.ACCOUNT, PauseScope.MODEL}
+                    events += await self._standing.answered(claim, now, scopes=served)
                     events += await self._alike_refusal(ending, reply)
             case RateLimited(retry_after=after, kind=kind):
-                if kind is Limited.CONNECTIONS:
-                    lane.narrow()
                 events.append(Throttled(at=now, lane=lane.name, why=kind, seconds=lane.rest(after)))
-                self._standing.unanswered(run, model)
             case Overloaded(retry_after=after):
                 events.append(Throttled(at=now, lane=lane.name, why="overloaded", seconds=lane.rest(after)))
-                self._standing.unanswered(run, model)
             case ServerFailed() | Dropped() | Expired() | Canceled():
-                self._standing.unanswered(run, model)
+                pass
             case Unreachable(reply=reply) | Misrouted(reply=reply):
                 self._circuit.fail(reply, self._clock.steady())
-                self._standing.unanswered(run, model)
             case ModelUnavailable(reply=reply):
-                self.parked[model] = reply
                 events += await self._standing.pause(
-                    PauseScope.MODEL, run=run, model=model, reason="model", reply=reply, until=None, now=now
+                    PauseScope.MODEL, claim=claim, reason="model", reply=reply, until=None, now=now
                 )
             case AccountStopped(reply=reply, stop=stop, until=until):
                 self.stopped = (stop, reply)
                 events += await self._standing.pause(
-                    PauseScope.ACCOUNT, run=run, model=model, reason=stop, reply=reply, until=until, now=now
+                    PauseScope.ACCOUNT, claim=claim, reason=stop, reply=reply, until=until, now=now
                 )
             case _:
                 assert_never(outcome)
+        self._standing.free(claim)
         return events
 
     def _learn(self, ending: Ending) -> list[Event]:
@@ -164,14 +159,13 @@ class Heed:
 
     async def _alike_refusal(self, ending: Ending, reply: Reply) -> list[Event]:
         """A net under the classification: a whole run refused in one voice has one cause, and needs a person."""
-        run = ending.claim.run
+        claim = ending.claim
         words = f"{reply.status} {reply.error_type} {re.sub(r'[0-9]+', '#', reply.message)}"
-        before, n = self._alike.get(run, ("", 0))
+        before, n = self._alike.get(claim.run, ("", 0))
         n = n + 1 if words == before else 1
-        self._alike[run] = (words, n)
-        if n < ALIKE:
+        self._alike[claim.run] = (words, n)
+        if n < ALIKE and not self._standing.asks(claim, PauseScope.RUN):
             return []
-        self.paused_runs[run] = reply
         return await self._standing.pause(
-            PauseScope.RUN, run=run, model=ending.claim.model, reason="refusals", reply=reply, until=None, now=ending.at
+            PauseScope.RUN, claim=claim, reason="refusals", reply=reply, until=None, now=ending.at
         )

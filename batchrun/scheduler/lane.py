@@ -20,6 +20,9 @@ FIRST_BREATH = 5.0
 LONGEST_BREATH = 60.0
 """Seconds a lane rests after a 429 or 529 that names no time, doubling while nothing succeeds in between."""
 
+EPISODE = 5.0
+MINUTE = 60.0
+
 OUTAGE = 3
 """Rests in a row, with no success between them, from which on the service is down and no job is at fault."""
 
@@ -38,6 +41,9 @@ class Lane:
         self.in_flight = 0
         self.pending = 0  #: claimed and not yet sent; the claimer adds to it, before the claim's task has begun
         self.breaths = 0  #: rests since the last success
+        self._learned = float("-inf")  # when the API's limits were taken over
+        self._narrowed = float("-inf")  # when it last said that there are too many connections
+        self._most = float(most)
         self._failures = 0  # in a row
         self._gate = Gate(limits)
         self._clock = clock
@@ -99,8 +105,11 @@ class Lane:
             self.window = step(
                 self.window, signal, in_flight=self.in_flight + self.pending, now=self._clock.steady(), cut=cut
             )
+            if kind is Limited.CONNECTIONS:
+                self._narrow()
             if signal is Signal.FINE:
                 self.breaths = self._failures = 0
+                self._widen()
             elif signal is Signal.FAILED:
                 self._failures += 1
                 if self._failures >= IN_A_ROW:
@@ -113,10 +122,19 @@ class Lane:
         """Whether nothing has succeeded for so long that no single job is at fault."""
         return self.breaths >= OUTAGE
 
-    def narrow(self) -> None:
-        """The server counts connections: never again as many as there are now."""
-        most = max(1.0, float(int(self.in_flight * 0.8)))
-        self.window = replace(self.window, most=min(self.window.most, most), size=min(self.window.size, most))
+    def _narrow(self) -> None:
+        """The server counts connections: for now, never again as many as there were. One episode counts once."""
+        now = self._clock.steady()
+        if now - self._narrowed >= EPISODE:
+            most = max(1.0, float(int(self.in_flight * 0.8)))
+            self.window = replace(self.window, most=min(self.window.most, most), size=min(self.window.size, most))
+        self._narrowed = now
+
+    def _widen(self) -> None:
+        """A minute without a word about connections: try a few more."""
+        if self.window.most < self._most and self._clock.steady() - self._narrowed >= MINUTE:
+            self._narrowed = self._clock.steady()
+            self.window = replace(self.window, most=min(self._most, self.window.most * 1.1 + 1.0))
 
     def settle(self, claim: Claim, charged: tuple[float, float], usage: Usage | None) -> None:
         """Correct what `enter` charged by what was really used (None: it used nothing)."""
@@ -130,11 +148,13 @@ class Lane:
 
     def rest(self, seconds: float | None) -> float:
         """Let nothing out for *seconds* (None: a growing breath); returns how long it is from now."""
-        if self.blocked_for() > 0.0 and seconds is None:
-            return self.blocked_for()  # the answers of one episode make one rest
+        resting = self.blocked_for()
+        if resting > 0.0 and seconds is None:
+            return resting
         if seconds is None:
             seconds = min(FIRST_BREATH * 2.0 ** min(self.breaths, 10), LONGEST_BREATH)
-        self.breaths += 1
+        if resting == 0.0:
+            self.breaths += 1  # the answers of one episode make one rest
         self._blocked_until = max(self._blocked_until, self._clock.steady() + seconds)
         return self.blocked_for()
 
@@ -147,11 +167,21 @@ class Lane:
         )
         if self._fixed or (told.requests is None and told.input_tokens is None and told.output_tokens is None):
             return False
-        news = limits != self.limits or not self.told
+        if limits == self.limits and self.told:
+            return False
+        now = self._clock.steady()
+        if self.told and now - self._learned < MINUTE and not _tighter(limits, self.limits):
+            return False  # answers that differ come from different models of one pool: the tighter word holds
         self.told = True
+        self._learned = now
         if limits != self.limits:
             self._gate.set(limits)
-        return news
+        return True
+
+
+def _tighter(new: Limits, old: Limits) -> bool:
+    pairs = ((new.of(dimension), old.of(dimension)) for dimension in Dimension)
+    return any(after is not None and (before is None or after < before) for after, before in pairs)
 
 
 def _towards(mean: float | None, value: float) -> float:

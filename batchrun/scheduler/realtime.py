@@ -70,7 +70,7 @@ class Realtime:
 
     def __init__(self, *, store: Store, transport: Transport, clock: Clock, dice: Dice, terms: Terms) -> None:
         self.sending: set[asyncio.Task[Ending | None]] = set()
-        self.entering: set[asyncio.Task[Ending | None]] = set()
+        self.entering: dict[asyncio.Task[Ending | None], Lane] = {}
         self.closed = False  #: nothing that has not left yet leaves any more
         self._store = store
         self._transport = transport
@@ -80,9 +80,9 @@ class Realtime:
         self._unsent: list[Claim] = []  # called back before they left
         self._limited: dict[JobId, int] = {}  # how often in this pass a rate limit refused a job
 
-    async def call_back(self) -> list[Claim]:
-        """Give back, and return, what was claimed and has not left: it is not a try."""
-        entering = set(self.entering)
+    async def call_back(self, lane: Lane | None = None) -> list[Claim]:
+        """Give back, and return, what was claimed and has not left (*lane*: of this one alone): it is not a try."""
+        entering = {task for task, its in self.entering.items() if lane in (None, its)}
         for task in entering:
             task.cancel()
         if entering:
@@ -103,20 +103,27 @@ class Realtime:
         if lane.too_large(claim):
             lane.pending -= 1
             return await self._turn_away(claim, run, lane)
-        self.entering.add(task)
+        self.entering[task] = lane
         try:
             charged = await lane.enter(claim)
         except asyncio.CancelledError:
             self._unsent.append(claim)
             return None
         finally:
-            self.entering.discard(task)
+            self.entering.pop(task, None)
+        if self.closed:
+            lane.leave(None)
+            lane.settle(claim, charged, None)
+            self._unsent.append(claim)
+            return None
         sent, began = self._clock.wall(), self._clock.steady()
         self.sending.add(task)
         signal: Signal | None = None
         kind: Limited | None = None
         try:
             outcome = await self._transport.send(claim)
+            if isinstance(outcome, AccountStopped):
+                self.closed = True  # now, and not only once it is stored: each further call would be wasted
             signal = signal_of(outcome)
             kind = outcome.kind if isinstance(outcome, RateLimited) else None
         finally:
@@ -132,7 +139,7 @@ class Realtime:
             jitter=0.0 if isinstance(outcome, Succeeded) else self._dice.random(),
             outage=lane.outage,
         )
-        if isinstance(outcome, RateLimited):
+        if isinstance(outcome, RateLimited) and not isinstance(decision, Fail):
             self._limited[claim.job] = self._limited.get(claim.job, 0) + 1
         else:
             self._limited.pop(claim.job, None)

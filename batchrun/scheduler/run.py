@@ -29,6 +29,7 @@ from batchrun.scheduler.circuit import Circuit
 from batchrun.scheduler.ending import of_account, of_first_call, of_foreign, of_money, of_pause, of_surroundings, said
 from batchrun.scheduler.feed import Feed
 from batchrun.scheduler.heed import Heed
+from batchrun.scheduler.lane import Lane
 from batchrun.scheduler.lanes import Lanes
 from batchrun.scheduler.purse import Purse
 from batchrun.scheduler.realtime import Ending, Realtime
@@ -41,6 +42,9 @@ LOOK = 2.0
 
 SOON = 0.05
 """Seconds before the queue is asked again when it gave nothing of what it had: never a busy loop."""
+
+LONG = 1.0
+"""Seconds of rest from which on a lane's claims go back to the queue instead of waiting in hand."""
 
 TOLD = (PassStarted, Recovered, Throttled, LimitsLearned, Paused, Probed, Trouble, Draining, RunDone, PassEnded)
 """The events that the queue keeps for `batchrun log`; what became of each job stands in its attempts."""
@@ -108,7 +112,8 @@ class Pass:
                 return Ended(exit=Exit.OK, spent=self._purse.spent)
             told = await self._first_call()
             if not isinstance(told, Account):
-                return of_first_call(told)
+                stopped = self._shutdown.stage is not Stage.WORKING
+                return self._interrupted() if stopped else of_first_call(told)
             known = await self._remember(told)
             self._circuit.close(self._clock.steady())
         self._account = known
@@ -159,19 +164,24 @@ class Pass:
             if self._circuit.open:
                 self._tell_circuit()
                 await self._call_back()  # one at a time asks whether the way is open again
+            for lane in self._lanes:
+                if lane.blocked_for() >= LONG:
+                    await self._call_back(lane)  # the user may cancel, pause or stop while it rests
             if self._feed.doubtful or self._clock.steady() - self._looked >= LOOK:
                 await self._look()
-            while not self._over() and (offer := self._feed.next(len(self._tasks))) is not None:
+            # Whatever comes home is heard before more goes out: it may be the word to stop.
+            while not self._endings and not self._over():
+                offer = self._feed.next(len(self._tasks))
+                if offer is None:
+                    break
                 now = self._clock.wall()
-                if offer.probe:
-                    self._standing.probe(offer.run.id, offer.model)
                 taken = await self._store.claim(offer.run.id, offer.model, offer.n, worker, now, self._purse.left())
                 self._feed.taken(offer, taken)
-                if offer.probe and not taken.claims:
-                    self._standing.unanswered(offer.run.id, offer.model)
                 offer.lane.pending += len(taken.claims)
                 for claim in taken.claims:
                     self._purse.reserve(claim)
+                    if offer.probe:
+                        self._standing.probe(claim)
                     task = asyncio.create_task(self._realtime.serve(claim, offer.run, offer.lane))
                     self._tasks.add(task)
                     task.add_done_callback(self._came_home)
@@ -204,7 +214,7 @@ class Pass:
                 return SOON
         if self._terms.once:
             return None
-        due = await self._store.next_due()
+        due = self._feed.next_due(await self._store.next_due())
         return None if due is None else min(LOOK, max(0.0, (due - self._clock.wall()) / 1000.0))
 
     async def _pause(self, seconds: float) -> None:
@@ -256,11 +266,12 @@ class Pass:
     async def _know(self, ending: Ending) -> None:
         """Bind the run to the account at its first answer, and learn who the account is if nobody had said."""
         told = ending.outcome.reply.told.account
-        if told is not None and told.told and told != self._account.account:
+        if told is not None and told.says_more_than(self._account.account):
             self._account = await self._remember(told)
             self._feed.account = self._account.id
             self._standing.account_is(self._account.id)
-        answered = ending.outcome.reply.status is not None
+        # A refused key names no workspace: it says too little of whose the run is.
+        answered = ending.outcome.reply.status is not None and not isinstance(ending.outcome, AccountStopped)
         self._feed.sure = self._feed.sure or answered
         run = ending.run.id
         if answered and run not in self._bound:
@@ -325,9 +336,13 @@ class Pass:
         await self._hear()
         await self._call_back()
 
-    async def _call_back(self) -> None:
-        for claim in await self._realtime.call_back():
+    async def _call_back(self, lane: Lane | None = None) -> None:
+        for claim in await self._realtime.call_back(lane):
             self._purse.free(claim)
+            self._standing.free(claim)
+
+    def _interrupted(self) -> Ended:
+        return Ended(exit=Exit.INTERRUPTED, message="stopped; nothing is lost", spent=self._purse.spent)
 
     def _ended(self) -> Ended:
         spent = self._purse.spent
@@ -336,9 +351,9 @@ class Pass:
         if self._circuit.exhausted and self._circuit.last is not None:
             return of_surroundings(self._circuit.last, spent)
         if self._shutdown.stage is not Stage.WORKING:
-            return Ended(exit=Exit.INTERRUPTED, message="stopped; nothing is lost", spent=spent)
+            return self._interrupted()
         if self._feed.penniless:
-            return of_money(list(self._feed.penniless.values()), self._terms.max_cost is not None, spent)
+            return of_money(list(self._feed.penniless.values()), self._purse.left(), spent)
         pause = self._feed.pause()
         if pause is not None:
             return of_pause(pause, spent)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import replace
 
+from batchrun.core.claim import Claim
 from batchrun.core.events import Event, Paused, Probed
-from batchrun.core.job import Millis, RunId
+from batchrun.core.job import JobId, Millis, RunId
 from batchrun.core.outcome import Reply
 from batchrun.core.pause import Pause, PauseScope
 from batchrun.core.ports import Store
@@ -19,7 +21,7 @@ class Standing:
         self._account = str(account)
         self._fingerprint = fingerprint
         self._pauses: dict[tuple[PauseScope, str], Pause] = {}
-        self._probing: set[tuple[PauseScope, str]] = set()
+        self._probing: dict[tuple[PauseScope, str], JobId] = {}  # which job is out to ask
 
     def account_is(self, account: int) -> None:
         """The API has said that the account is another one than was thought."""
@@ -57,36 +59,38 @@ class Standing:
         new_key = pause.scope is PauseScope.ACCOUNT and pause.hint not in ("", self._fingerprint)
         return new_key or pause.probe_due(now)
 
-    def probe(self, run: RunId, model: str) -> None:
-        """One job of *run* and *model* is out to ask."""
-        self._probing.update(key for key in self._keys(run, model) if key in self._pauses)
+    def probe(self, claim: Claim) -> None:
+        """*claim* goes out to ask whether the pauses over it are over; it is freed when it ends, however it ends."""
+        for key in self._keys(claim.run, claim.model):
+            if key in self._pauses:
+                self._probing[key] = claim.job
 
-    async def answered(self, run: RunId, model: str, now: Millis) -> list[Event]:
-        """The API served a job of *run* and *model*: whatever was being probed is over."""
+    def free(self, claim: Claim) -> None:
+        """*claim* is at its end: whatever it asked about may be asked about again."""
+        self._probing = {key: job for key, job in self._probing.items() if job != claim.job}
+
+    def asks(self, claim: Claim, scope: PauseScope) -> bool:
+        """Whether *claim* is the probe of a pause of this scope."""
+        return any(key[0] is scope and job == claim.job for key, job in self._probing.items())
+
+    async def answered(self, claim: Claim, now: Millis, *, scopes: Container[PauseScope]) -> list[Event]:
+        """The API served *claim*: the pauses of these scopes that it asked about are over."""
         lifted: list[Event] = []
-        for key in self._keys(run, model):
-            if key in self._probing:
-                self._probing.discard(key)
-                pause = self._pauses.pop(key, None)
-                if pause is not None:
-                    await self._store.lift(pause.scope, pause.subject)
-                    lifted.append(Probed(at=now, scope=pause.scope, subject=pause.subject, lifted=True))
+        for key in [key for key, job in self._probing.items() if job == claim.job and key[0] in scopes]:
+            pause = self._pauses.pop(key, None)
+            if pause is not None:
+                await self._store.lift(pause.scope, pause.subject)
+                lifted.append(Probed(at=now, scope=pause.scope, subject=pause.subject, lifted=True))
         return lifted
 
-    def unanswered(self, run: RunId, model: str) -> None:
-        """A probe came back without telling anything; another may go out."""
-        for key in self._keys(run, model):
-            self._probing.discard(key)
-
     async def pause(
-        self, scope: PauseScope, *, run: RunId, model: str, reason: str, reply: Reply, until: Millis | None, now: Millis
+        self, scope: PauseScope, *, claim: Claim, reason: str, reply: Reply, until: Millis | None, now: Millis
     ) -> list[Event]:
         """Write the pause that an answer asked for, or renew it; nothing happens if it stands and nobody probed."""
         index = {PauseScope.ACCOUNT: 0, PauseScope.MODEL: 1, PauseScope.RUN: 2}[scope]
-        key = self._keys(run, model)[index]
+        key = self._keys(claim.run, claim.model)[index]
         standing = self._pauses.get(key)
-        probed = key in self._probing
-        self._probing.discard(key)
+        probed = self._probing.get(key) == claim.job
         if standing is not None and not probed:
             return []
         new = Pause(

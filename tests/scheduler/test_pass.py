@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,9 +14,11 @@ from batchrun.core.job import Millis, Nanos
 from batchrun.core.limits import Dimension, Limits
 from batchrun.core.outcome import Flag
 from batchrun.errors import Exit
+from batchrun.queue import cancelling
 from batchrun.queue import tables as t
+from batchrun.queue.writing import perform_now
 from batchrun.simulator.effects import Effect, Kind
-from batchrun.simulator.plan import Metering, Money, Outage, Plan
+from batchrun.simulator.plan import Metering, Money, Outage, Pace, Plan
 from tests import virtual
 from tests.scheduler.world import QUICK, World
 
@@ -507,5 +510,163 @@ def test_nothing_leaves_while_the_lane_rests(tmp_path: Path) -> None:
         during = [entry for entry in entries if refused.ended < entry.at < refused.ended + 30_000]
         assert not during
         assert world.states() == {"succeeded": 121}
+
+    in_world(tmp_path, story)
+
+
+def test_a_stop_is_heard_at_once_however_slow_the_disk_and_fast_the_api(tmp_path: Path) -> None:
+    plan = Plan(pace=Pace(first=0.05, spread=0.1, per_token=0.0), money=Money(spend_cap_requests=1500))
+
+    async def story(world: World) -> None:
+        world.add([f"question {n}" for n in range(3000)])
+        ended = await world.live(most=128, slow=0.01, custom={"haiku-5-5": Limits()})
+        assert ended is not None
+        assert ended.exit is Exit.MONEY
+        wasted = [entry for entry in world.simulator.ledger.entries if entry.status == 429]
+        assert len(wasted) <= 64  # a claim's worth leaves at once: half a window
+
+    in_world(tmp_path, story, plan)
+
+
+def test_a_run_that_is_refused_night_after_night_loses_one_job_a_probe_and_the_probes_grow_rare(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        world.add([f"[[simulate: 400]] {n}" for n in range(500)])
+        await world.live()
+        failed = world.states()["failed"]
+        for _ in range(8):
+            await world.clock.sleep(16 * 60)
+            await world.live()
+        assert world.states()["failed"] == failed + 3
+        (pause,) = world.rows(t.pauses)
+        assert pause.probes == 3
+
+    in_world(tmp_path, story)
+
+
+def test_a_pass_for_one_run_does_not_wait_for_the_jobs_of_another(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        other = world.add(["[[simulate: 503 9000 x1]]"], name="other")
+        await world.live(once=True)
+        assert world.states() == {"waiting": 1}
+        mine = world.add(["one"], name="mine")
+        began = world.clock.steady()
+        await world.live(only=mine)
+        assert world.clock.steady() - began < 60
+        assert other != mine
+
+    in_world(tmp_path, story)
+
+
+def test_a_job_that_is_cancelled_while_its_lane_rests_is_not_sent(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        run = world.add([*(f"a {n}" for n in range(30)), "[[simulate: 429 1800 x1]]", *(f"b {n}" for n in range(60))])
+        life = asyncio.create_task(world.live())
+        await world.clock.sleep(60.0)
+        sent = len(world.simulator.ledger.entries)
+        cancelling.cancel_run(partial(perform_now, world.engine), run, world.clock.wall())
+        await life
+        assert len(world.simulator.ledger.entries) == sent
+
+    in_world(tmp_path, story)
+
+
+def test_a_job_that_was_told_to_wait_by_a_clock_that_was_wrong_is_due_now(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        world.add(["[[simulate: 500 x1]]"])
+        world.clock.step_wall(3 * 365 * 86_400_000)
+        await world.live(once=True)
+        assert world.states() == {"waiting": 1}
+        world.clock.step_wall(-3 * 365 * 86_400_000)
+        await world.live()
+        assert world.states() == {"succeeded": 1}
+
+    in_world(tmp_path, story)
+
+
+def test_a_probe_that_is_turned_away_does_not_keep_the_others_from_asking(tmp_path: Path) -> None:
+    plan = Plan(pace=QUICK, limits={"*": Limits(requests=1000, input_tokens=30_000, output_tokens=50_000)})
+
+    async def story(world: World) -> None:
+        world.add(["learn"], name="first")
+        await world.live()
+        world.add(["[[simulate: 404 x1]] small"], name="parks")
+        await world.live()
+        world.add(["x"], name="large", est_input=80_000, priority=9)
+        await world.clock.sleep(16 * 60)
+        ended = await world.live()
+        assert ended is not None
+        assert world.states() == {"succeeded": 2, "failed": 1}
+
+    in_world(tmp_path, story, plan)
+
+
+def test_answers_that_name_the_organisation_alone_do_not_make_another_account(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        world.add(["[[simulate: 401 x1]]", *(f"question {n}" for n in range(6))])
+        await world.live(most=1)
+        with world.engine.begin() as tx:
+            tx.execute(t.pauses.delete())
+        ended = await world.live()
+        assert ended is not None
+        assert ended.exit is Exit.OK, ended
+        assert world.states() == {"succeeded": 7}
+        assert len(world.rows(t.accounts)) == 1
+
+    in_world(tmp_path, story)
+
+
+def test_stopping_again_and_again_costs_no_job_its_tries(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        world.add(["[[simulate: slow 900]]"])
+        for _ in range(7):
+            life = asyncio.create_task(world.live(grace=10.0))
+            await world.clock.sleep(5.0)
+            world.shutdown.ask()
+            await life
+        (job,) = world.rows(t.jobs)
+        assert (job.state, job.tries) == ("queued", 0)
+        assert {row.billed for row in world.rows(t.attempts)} == {"maybe"}
+
+    in_world(tmp_path, story)
+
+
+def test_too_many_connections_narrow_the_lane_once_an_episode_and_it_widens_again(tmp_path: Path) -> None:
+    plan = Plan(pace=QUICK, metering=Metering(connections=20), limits={})
+
+    async def story(world: World) -> None:
+        world.add([f"question {n}" for n in range(1500)])
+        began = world.clock.steady()
+        ended = await world.live(most=64, custom={"haiku-5-5": Limits()})
+        assert ended is not None
+        assert world.states() == {"succeeded": 1500}
+        refused = [entry for entry in world.simulator.ledger.entries if entry.status == 429]
+        assert len(refused) < 150
+        assert world.clock.steady() - began < 1500 * 3.5 / 10
+
+    in_world(tmp_path, story, plan)
+
+
+def test_a_stop_while_the_api_is_unreachable_is_a_stop(tmp_path: Path) -> None:
+    outage = Outage(effect=Effect(Kind.REFUSE), start=0.0, end=1e9)
+
+    async def story(world: World) -> None:
+        world.add(["one"])
+        life = asyncio.create_task(world.live())
+        await world.clock.sleep(5.0)
+        world.shutdown.ask()
+        ended = await life
+        assert ended is not None
+        assert ended.exit is Exit.INTERRUPTED
+
+    in_world(tmp_path, story, Plan(pace=QUICK, outages=(outage,)))
+
+
+def test_the_cap_that_binds_is_the_one_that_is_named(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        world.add([f"question {n}" for n in range(50)], budget=Nanos(500_000))
+        ended = await world.live(max_cost=Nanos(400_000_000))
+        assert ended is not None
+        assert ended.exit is Exit.MONEY
+        assert "its --max-cost" in ended.message
 
     in_world(tmp_path, story)

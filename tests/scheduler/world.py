@@ -48,8 +48,18 @@ class Died(BaseException):
 class MortalStore:
     """A store that dies before or after its n-th verb, as a process does: nothing it does afterwards has any effect."""
 
-    def __init__(self, store: QueueStore, *, dies_at: int | None = None, after: bool = False) -> None:
+    def __init__(
+        self,
+        store: QueueStore,
+        clock: VirtualClock,
+        *,
+        dies_at: int | None = None,
+        after: bool = False,
+        slow: float = 0.0,
+    ) -> None:
         self._store = store
+        self._clock = clock
+        self._slow = slow  # seconds that each verb takes
         self._dies_at = dies_at
         self._after = after
         self.verbs = 0
@@ -66,6 +76,8 @@ class MortalStore:
             if fatal and not self._after:
                 self.dead.set()
                 raise Died
+            if self._slow:
+                await self._clock.sleep(self._slow)
             result = await verb(*args, **kwargs)
             if fatal:
                 self.dead.set()
@@ -163,14 +175,14 @@ class World:
         return Terms(**(values | changes))
 
     async def live(
-        self, *, dies_at: int | None = None, after: bool = False, transport: Any = None, **changes: Any
+        self, *, dies_at: int | None = None, after: bool = False, slow: float = 0.0, **changes: Any
     ) -> Ended | None:
         """One life of the program: how its pass ended, or None if it died."""
         locks = Locks(self.path)
-        store = MortalStore(QueueStore(Inline(self.engine), locks), dies_at=dies_at, after=after)
+        store = MortalStore(QueueStore(Inline(self.engine), locks), self.clock, dies_at=dies_at, after=after, slow=slow)
         http = httpx2.AsyncClient(transport=InProcess(self.simulator))
         client = build(Connection(secret=self.secret, base_url=URL), http)
-        messages = transport or Messages(client, self.clock, 8192)
+        messages = Messages(client, self.clock, 8192)
         self.shutdown = Shutdown()
         before = asyncio.all_tasks()
         working = Pass(
