@@ -56,7 +56,8 @@ def test_a_job_waits_until_it_is_due_and_counts_its_tries(desk: Desk) -> None:
     assert desk.rows(sa.select(t.jobs.c.state, t.jobs.c.due, t.jobs.c.tries, t.jobs.c.error)) == [
         ("waiting", NOW + 2500, 1, "dropped")
     ]
-    assert desk.wait(desk.store.next_due()) == NOW + 2500
+    ((_run, _model, due),) = desk.wait(desk.store.next_due())
+    assert due == NOW + 2500
     assert [run.waiting for run in desk.wait(desk.store.work(NOW))] == [1]
     desk.now = Millis(NOW + 2500)
     assert [dict(run.queued) for run in desk.wait(desk.store.work(desk.now))] == [{claim.model: 1}]
