@@ -60,6 +60,7 @@ _JOB = Statement(
 _LATE = Statement(
     t.jobs.update()
     .where(t.jobs.c.id == param("job"), t.jobs.c.state == param("was"), t.jobs.c.state != lit(State.SUCCEEDED))
+    .where(t.jobs.c.asked <= param("n"))
     .values(
         state=lit(State.SUCCEEDED),
         owner=sa.null(),
@@ -77,6 +78,7 @@ _KEPT = Statement(
 def late(tx: Transaction, finish: Finish) -> Kept:
     """The claim had ended before: an answer is kept all the same, and becomes the job's if it has none.
 
+    An answer to what the job asked before its request changed is only kept.
     Whoever holds the job now loses it. What the attempt was thought to cost is put right.
     """
     claim = finish.claim
@@ -93,7 +95,7 @@ def late(tx: Transaction, finish: Finish) -> Kept:
     tx.pay(run, spent=attempts.charged(finish) - counted, reserved=-reserved)
     if not isinstance(finish.outcome, Succeeded):
         return Kept.STALE
-    wins = bool(tx.run(_LATE, job=claim.job, was=state, now=finish.ended))
+    wins = bool(tx.run(_LATE, job=claim.job, n=claim.attempt, was=state, now=finish.ended))
     if wins:
         tx.moved(run, model, state, State.SUCCEEDED)
     attempts.keep_answer(tx, finish, winning=wins)

@@ -1,4 +1,4 @@
-"""Jobs whose file was edited: each pair in `family.pairs` is a loaded job and the existing one that it would replace."""
+"""Jobs whose file was edited: each of `family.pairs` is a loaded job and the existing one that it would replace."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from batchrun.core.job import Nanos, RunId, Where
+from batchrun.core.job import RunId, Where
 from batchrun.core.problem import Problem
 from batchrun.core.states import State
 from batchrun.queue.family import pairs
@@ -81,10 +81,7 @@ def totals(tx: Transaction, run: RunId, free: Collection[State]) -> Mapping[str,
 
 def _stuck(free: Collection[State]) -> sa.ScalarSelect[int]:
     return (
-        sa.select(pairs.c.loaded)
-        .select_from(_PAIRED)
-        .where(_existing.c.state.not_in(sorted(free)))
-        .scalar_subquery()
+        sa.select(pairs.c.loaded).select_from(_PAIRED).where(_existing.c.state.not_in(sorted(free))).scalar_subquery()
     )
 
 
@@ -105,7 +102,7 @@ def touched(tx: Transaction) -> set[RunId]:
 def replace(tx: Transaction, loading: RunId, free: Collection[State], places: Mapping[RunId, Places]) -> None:
     """Each existing job gets the request that its file says now, and is *queued*; its old answer wins no more.
 
-    Its attempts stay, and its number of attempts goes on: what comes late of them is told apart.
+    Its attempts stay, and its number of attempts goes on: what comes late of them answers another request.
     """
     _count(tx, loading)
     tx.connection.execute(
@@ -121,6 +118,7 @@ def replace(tx: Transaction, loading: RunId, free: Collection[State], places: Ma
             .where(jobs.c.state.in_(sorted(free)))
             .values(
                 state=State.QUEUED.value,
+                asked=jobs.c.attempt + 1,
                 due=None,
                 tries=0,
                 error=None,

@@ -89,6 +89,7 @@ _WEIGH = Statement(
         est_input=param("its_input"),
         max_tokens=param("its_most"),
         worst=param("its_worst"),
+        asked=jobs.c.attempt + lit(1),
     )
 )
 

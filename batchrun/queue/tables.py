@@ -197,6 +197,7 @@ jobs = sa.Table(
     sa.Column("state", sa.Text, nullable=False),
     sa.Column("due", sa.BigInteger),
     sa.Column("attempt", sa.Integer, nullable=False, server_default="0"),  # counts every claim: fence and custom_id
+    sa.Column("asked", sa.Integer, nullable=False, server_default="1"),  # the first attempt at what it asks now
     sa.Column("tries", sa.Integer, nullable=False, server_default="0"),  # counted against the bound
     sa.Column("owner", Id, sa.ForeignKey("workers.id")),
     sa.Column("batch", Id, sa.ForeignKey("batches.id")),

@@ -61,6 +61,7 @@ class Model:
     text: str
     state: State = State.QUEUED
     attempt: int = 0
+    asked: int = 1  #: its first attempt at this text
     tries: int = 0
     owner: WorkerId | None = None
     wished: bool = False  #: somebody wants it cancelled
@@ -81,6 +82,7 @@ class Model:
 
     def renew(self, text: str) -> None:
         self.text = text
+        self.asked = self.attempt + 1
         self.state, self.tries, self.due, self.wished = State.QUEUED, 0, None, False
         self.answers = dict.fromkeys(self.answers, False)
 
@@ -246,7 +248,7 @@ class Queue(RuleBasedStateMachine):
     def _answered(self, one: Model, claim: Claim, kept: Kept, *, current: bool, fresh: bool) -> None:
         if not fresh:
             return
-        if current or not one.answered:
+        if current or (not one.answered and claim.attempt >= one.asked):
             assert kept is (Kept.CURRENT if current else Kept.LATE)
             one.answers[claim.attempt] = True
             one.state, one.owner, one.due = State.SUCCEEDED, None, None
