@@ -46,7 +46,7 @@ def test_the_screen(batchrun: Batchrun, night: Path) -> None:
         "The committee was\n"
         "(cut off at max_tokens; all such: batchrun results nightly -s stop:max_tokens)\n"
     )
-    assert shown.err == "\n2 of 2.  All of it as a file:  batchrun export nightly -o nightly.jsonl\n"
+    assert shown.err == "\n2 of 2.  All of it as a file:  batchrun export nightly -o nightly-answers.jsonl\n"
 
 
 def test_a_pipe_gets_json_lines_with_every_column(batchrun: Batchrun, night: Path) -> None:
@@ -101,7 +101,7 @@ def test_a_person_gets_the_first_answers_and_is_told_of_the_rest(
     call = _call(looked_at, made, monkeypatch)
     assert call("results") == 0
     assert out.getvalue().count("── doc-") == command.FOR_PEOPLE
-    assert "20 of 25.  All of it as a file:  batchrun export one -o one.jsonl" in err.getvalue()
+    assert "20 of 25.  All of it as a file:  batchrun export one -o one-answers.jsonl" in err.getvalue()
 
 
 def _call(path: Path, made: object, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
@@ -232,9 +232,79 @@ def test_an_export_to_a_file_is_whole_and_has_a_label(batchrun: Batchrun, night:
 
 
 def test_an_export_replaces_an_older_one(batchrun: Batchrun, night: Path) -> None:
-    (night.parent / "out.csv").write_text("old")
+    batchrun("export", "-o", "out.csv", "-s", "id:doc-1")
+    older = (night.parent / "out.csv").read_text()
     assert batchrun("export", "-o", "out.csv", "-q").err == ""
+    assert (night.parent / "out.csv").read_text().startswith(older)
+    assert (night.parent / "out.csv").read_text() != older
+
+
+def test_an_export_does_not_replace_what_is_no_export(batchrun: Batchrun, night: Path) -> None:
+    (night.parent / "out.csv").write_text("mine")
+    shown = batchrun("export", "-o", "out.csv")
+    assert shown.code == 2
+    assert shown.err == (
+        "error: out.csv is there already and no export of batchrun\n"
+        "hint: -o names another file; --force replaces it all the same\n"
+    )
+    assert (night.parent / "out.csv").read_text() == "mine"
+    assert batchrun("export", "-o", "out.csv", "--force").code == 0
     assert (night.parent / "out.csv").read_text().startswith("id,state,text")
+    assert batchrun("export", "-o", "out.csv").code == 0
+
+
+@pytest.mark.parametrize("label", ["mine", '{"schema": "mine"}', "[]", b"\xff"])
+def test_a_label_that_is_none_says_nothing_and_is_not_replaced(
+    batchrun: Batchrun, night: Path, label: str | bytes
+) -> None:
+    beside = night.parent / "out.csv.meta.json"
+    beside.write_bytes(label.encode() if isinstance(label, str) else label)
+    assert "out.csv.meta.json is there already" in batchrun("export", "-o", "out.csv").err
+    (night.parent / "out.csv").write_text("mine")
+    assert "out.csv is there already" in batchrun("export", "-o", "out.csv").err
+    assert [(night.parent / "out.csv").read_text(), beside.read_bytes()] == [
+        "mine",
+        label if isinstance(label, bytes) else label.encode(),
+    ]
+
+
+@pytest.mark.parametrize("way", ["jobs.jsonl", "./jobs.jsonl", "link.jsonl", "hard.jsonl"])
+def test_answers_never_take_the_place_of_the_job_file(batchrun: Batchrun, night: Path, way: str) -> None:
+    jobs = night.parent / "jobs.jsonl"
+    jobs.write_text("the jobs")
+    (night.parent / "link.jsonl").symlink_to("jobs.jsonl")
+    (night.parent / "hard.jsonl").hardlink_to(jobs)
+    (night.parent / f"{Path(way).name}.meta.json").write_text('{"schema": "batchrun.export/1"}')  # says nothing here
+    shown = batchrun("export", "nightly", "-o", way)
+    assert shown.code == 2
+    assert f"{Path(way)} is a job file of this run; its answers would take its place" in shown.err
+    assert jobs.read_text() == "the jobs"
+    assert batchrun("export", "nightly", "-o", way, "--force").code == 0
+
+
+def test_a_job_file_that_is_away_leaves_its_place_free(batchrun: Batchrun, night: Path) -> None:
+    (night.parent / "link.jsonl").symlink_to("jobs.jsonl")
+    for way in ("jobs.jsonl", "link.jsonl"):
+        assert "is a job file of this run" in batchrun("export", "nightly", "-o", way).err
+    assert not (night.parent / "jobs.jsonl").exists()
+
+
+@pytest.mark.parametrize("flags", [[], ["--force"]])
+def test_answers_never_take_the_place_of_the_queue(batchrun: Batchrun, night: Path, flags: list[str]) -> None:
+    shown = batchrun("export", "-o", "batchrun.db", "--format", "csv", *flags)
+    assert shown.code == 2
+    assert "batchrun.db is the queue itself" in shown.err
+    assert batchrun("status").code == 0
+
+
+def test_a_run_of_standard_input_has_no_file_to_spare(batchrun: Batchrun, looked_at: Path) -> None:
+    with Stock(looked_at) as stock:
+        stock.job(stock.run("stdin", source='["-"]'), "a", "succeeded")
+    assert batchrun("export", "-o", "stdin.jsonl").code == 0
+
+
+def test_what_is_no_file_is_written_to_as_it_is(batchrun: Batchrun, night: Path) -> None:
+    assert batchrun("export", "-o", "/dev/null", "--format", "csv").code == 0
 
 
 def test_a_csv_has_a_column_for_each_metadata(batchrun: Batchrun, night: Path) -> None:
@@ -278,6 +348,7 @@ def test_what_cannot_be_exported_leaves_no_file(
 
 def test_a_full_disk_is_told_and_leaves_the_old_file(night: Path, process: Process) -> None:
     (night.parent / "out.jsonl").write_text("old")
+    (night.parent / "out.jsonl.meta.json").write_text('{"schema": "batchrun.export/1"}')
     code = (
         "import errno, os, sys\n"
         "from batchrun.cli import main\n"
@@ -289,7 +360,7 @@ def test_a_full_disk_is_told_and_leaves_the_old_file(night: Path, process: Proce
     assert done.returncode == 3
     assert "no space left" in done.stderr
     assert (night.parent / "out.jsonl").read_text() == "old"
-    assert sorted(one.name for one in night.parent.iterdir()) == ["batchrun.db", "out.jsonl"]
+    assert sorted(one.name for one in night.parent.iterdir()) == ["batchrun.db", "out.jsonl", "out.jsonl.meta.json"]
 
 
 def test_two_exports_are_equal(batchrun: Batchrun, night: Path) -> None:

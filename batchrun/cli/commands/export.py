@@ -25,6 +25,7 @@ from batchrun.queue.reading import Reading
 from batchrun.queue.rows import RunSummary
 from batchrun.report.export import SUFFIXES, ExportFormat, lines
 from batchrun.report.flat import COLUMNS
+from batchrun.report.target import SCHEMA, check_target, label_of
 from batchrun.report.wholefile import whole_file
 
 if TYPE_CHECKING:
@@ -48,11 +49,15 @@ _FINAL = tuple(sorted(FINAL))
 )
 @options.fields
 @options.select
-def export(call: Call, run: str, output: str, form: str | None, fields: str | None, select: Selection | None) -> Exit:
+@click.option("--force", is_flag=True, help="Replace FILE, though it is a job file or no export.")
+def export(
+    call: Call, run: str, output: str, form: str | None, fields: str | None, select: Selection | None, force: bool
+) -> Exit:
     """Write what became of a run's jobs, in the order of its file: answers, and errors of those that have none.
 
     Jobs that are not finished are left out and counted on stderr. FILE is written under another name and renamed when
-    it is whole, so that an older one is replaced at once or not at all; beside it FILE.meta.json says what is in it.
+    it is whole, so that an older export is replaced at once or not at all; beside it FILE.meta.json says what is in it.
+    Any other file that is there already, a job file above all, is replaced only with --force.
     In a CSV a text that a spreadsheet would take for a formula gets an apostrophe before it.
     """
     chosen = _format(form, output)
@@ -60,6 +65,8 @@ def export(call: Call, run: str, output: str, form: str | None, fields: str | No
     with call.reading() as reading:
         found = reading.run(run)
         wanted = _Wanted(reading=reading, run=found, selection=select)
+        if output != "-":
+            check_target(Path(output), found.sources, queue=reading.path, force=force)
         if select is not None and not matching(reading, found.id, selection=select):
             raise NothingMatched(f"no job of {found.name} matches `{select.text}`")
         names = wanted.metadata() if chosen is ExportFormat.CSV and columns is None else []
@@ -125,14 +132,14 @@ def _write(call: Call, path: Path, text: Iterable[str], wanted: _Wanted, chosen:
             digest.update(line.encode("utf-8", "backslashreplace"))
             file.write(line)
     if path.is_file():
-        with whole_file(path.with_name(f"{path.name}.meta.json")) as file:
+        with whole_file(label_of(path)) as file:
             file.write(json.dumps(_meta(call, wanted, chosen, digest.hexdigest()), ensure_ascii=False, indent=2) + "\n")
 
 
 def _meta(call: Call, wanted: _Wanted, chosen: ExportFormat, sha256: str) -> dict[str, Any]:
     run, written = wanted.run, wanted.written or {}
     return {
-        "schema": "batchrun.export/1",
+        "schema": f"{SCHEMA}1",
         **({"simulated": True} if wanted.reading.simulated else {}),
         "batchrun": __version__,
         "written": at(call.now),

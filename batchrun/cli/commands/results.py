@@ -160,6 +160,6 @@ def _nothing(call: Call, reading: Reading, run: RunSummary, select: Selection | 
 
 def _more(call: Call, reading: Reading, run: RunSummary, select: Selection | None, shown: int) -> None:
     every = run.n(State.SUCCEEDED) if select is None else matching(reading, run.id, selection=select, answered=True)
-    command = call.typed(f"batchrun export {word(run.name)} -o {word(f'{run.name}.jsonl')}")
+    command = call.typed(f"batchrun export {word(run.name)} -o {word(f'{run.name}-answers.jsonl')}")
     call.screen.say()
     call.screen.say(f"{shown:,} of {max(every, shown):,}.  All of it as a file:  {clean(command)}")
