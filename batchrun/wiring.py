@@ -22,6 +22,7 @@ from batchrun.core.claim import WorkerCard
 from batchrun.core.events import Trouble
 from batchrun.core.job import Nanos, RunId
 from batchrun.core.ports import Clock, Sink, Transport
+from batchrun.core.secrets import redacted
 from batchrun.errors import Exit
 from batchrun.settings import Credential, Settings
 
@@ -58,7 +59,7 @@ def card() -> WorkerCard:
         host=socket.gethostname(),
         boot=boot_id(),
         version=__version__,
-        command=shlex.join(["batchrun", *sys.argv[1:]])[:200],
+        command=redacted(shlex.join(["batchrun", *sys.argv[1:]]))[:200],
         started=SystemClock().wall(),
     )
 
@@ -78,7 +79,11 @@ def run_pass(settings: Settings, wish: Wish, sink: Sink, *, ready: Callable[[], 
     tables = settings.tables()
     engine = open_queue(settings.db, simulated=settings.simulate)
     locks = Locks(settings.db)
-    locks.hold_run(card())  # before anything heavy is imported: who comes second is told at once
+    try:
+        locks.hold_run(card())  # before anything heavy is imported: who comes second is told at once
+    except BaseException:
+        engine.dispose()
+        raise
 
     def trouble(code: str, message: str) -> None:
         sink.emit(Trouble(at=SystemClock().wall(), code=code, message=message))
