@@ -13,8 +13,10 @@ stored again; what changed is paired with the job that it would replace (`queue.
 from __future__ import annotations
 
 import json
+import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from hashlib import blake2b
@@ -42,6 +44,9 @@ from batchrun.queue.writing import perform_on
 
 CHUNK = 2_000
 """Jobs in one transaction, and in memory: some 20 ms in which nobody else can write. More would save no time."""
+
+PAUSE = 0.002
+"""Seconds between two chunks: a lock that is taken again at once is never free when somebody who waits looks."""
 
 STAGED = "~"
 """How the names of runs begin that are being loaded."""
@@ -136,10 +141,14 @@ class Loading:
         self._run: RunId
 
     def __enter__(self) -> Self:
-        clearing.clear_dead(self._perform, self._locks, self._card, self._card.started)
-        self._worker = self._perform(lambda tx: workers.enter(tx, workers.LOADER, self._card))
-        self._locks.hold(self._worker)
-        self._perform(self._begin)
+        with ExitStack() as opened:
+            opened.callback(self._connection.close)
+            clearing.clear_dead(self._perform, self._locks, self._card, self._card.started)
+            self._worker = self._perform(lambda tx: workers.enter(tx, workers.LOADER, self._card))
+            self._locks.hold(self._worker)
+            opened.callback(self._locks.drop, self._worker)
+            self._perform(self._begin)
+            opened.pop_all()
         return self
 
     def __exit__(
@@ -175,6 +184,8 @@ class Loading:
         """Load more jobs, in the order of the file."""
         rest = iter(added)
         while chunk := list(islice(rest, self._chunk)):
+            if self._seq or self._unchanged:
+                time.sleep(PAUSE)
             if self._capped:
                 self._mistakes.add([unbounded(job) for job in chunk if job.worst is None])
             try:

@@ -15,8 +15,8 @@ import sqlalchemy as sa
 
 from batchrun.core.claim import OnCrash
 from batchrun.core.job import Job, Millis, Nanos, RunId, Where
-from batchrun.errors import UsageError
-from batchrun.queue import cancelling, family, loading, merging
+from batchrun.errors import StoreError, UsageError
+from batchrun.queue import cancelling, clearing, family, loading, merging
 from batchrun.queue import tables as t
 from batchrun.queue.loading import Loading
 from batchrun.queue.locks import Locks
@@ -40,6 +40,27 @@ def bodies(desk: Desk) -> dict[str, str]:
 
 def told(added: Added) -> list[str]:
     return [f"{problem.code} {problem.where}: {problem.message}" for problem in added.problems]
+
+
+# -- what goes wrong at the door ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("where", ["clear_dead", "hold", "prepare"])
+def test_a_submit_that_cannot_begin_lets_go_of_everything(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise StoreError("no")
+
+    owner = {"clear_dead": clearing, "hold": Locks, "prepare": family}[where]
+    monkeypatch.setattr(owner, where, fails)
+    before = desk.engine.pool.checkedout()  # type: ignore[attr-defined]  # a queue pool
+    loads = begin(desk)
+    with pytest.raises(StoreError), loads:
+        pytest.fail("it began")
+    assert desk.engine.pool.checkedout() == before  # type: ignore[attr-defined]  # a queue pool
+    assert not desk.locks.folder.exists() or list(desk.locks.folder.iterdir()) == []
+    assert desk.run_states() == {}
 
 
 # -- a new run -------------------------------------------------------------------------------------------------------
@@ -563,3 +584,14 @@ def test_a_submit_does_not_keep_others_from_writing(desk: Desk) -> None:
         desk.finish(claim, good())
         submit.accept(NOW)
     desk.check()
+
+
+def test_between_two_chunks_it_lets_others_in(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr(loading.time, "sleep", pauses.append)  # type: ignore[attr-defined]  # the module's own import
+    monkeypatch.setattr(loading, "CHUNK", 2)
+    with begin(desk) as submit:
+        submit.add(jobs("ab"))
+        assert pauses == []
+        submit.add(jobs("cdefg"))
+    assert pauses == [loading.PAUSE] * 3
