@@ -25,6 +25,7 @@ from batchrun.core.events import (
     Trouble,
 )
 from batchrun.core.figures import count, dollars, moment, span
+from batchrun.core.pause import STOPS, paused
 from batchrun.core.usage import Usage
 
 
@@ -69,9 +70,12 @@ def sentence(event: Event) -> str:  # noqa: PLR0912  # one arm for each event
         case Paused():
             until = f" until {moment(event.until)}" if event.until is not None else ""
             request = f" ({event.request_id})" if event.request_id else ""
-            return f"{event.scope} paused{until}: {event.reason}: {event.message}{request}"
-        case Probed(scope=scope, lifted=lifted):
-            return f"{scope} goes on: a probe was answered" if lifted else f"{scope} stays paused: a probe was refused"
+            what = paused(event.scope, event.subject)
+            why = STOPS[event.reason][0] + ": " if event.reason in STOPS else ""
+            return f"{what} is paused{until}: {why}{event.message}{request}"
+        case Probed(scope=scope, subject=subject, lifted=lifted):
+            what = paused(scope, subject)
+            return f"{what} goes on: a probe was answered" if lifted else f"{what} stays paused: a probe was refused"
         case Trouble(message=message):
             return message
         case Draining(in_flight=n):

@@ -29,6 +29,17 @@ class PauseScope(StrEnum):
     RUN = "run"
 
 
+def paused(scope: str, subject: str) -> str:
+    """A pause's subject in words: "the account", "model claude-…", "run r-12"."""
+    match PauseScope(scope):
+        case PauseScope.ACCOUNT:
+            return "the account"
+        case PauseScope.MODEL:
+            return f"model {subject.partition(':')[2]}"
+        case PauseScope.RUN:
+            return f"run r-{subject}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pause:
     """Nothing of `subject` is sent. `reason` is a `Stop` value, "model", "refusals" or "user"."""
@@ -42,6 +53,11 @@ class Pause:
     probes: int = 0  #: probes that found it still standing
     probed: Millis | None = None  #: when the last one did
     hint: str = ""  #: which key it was met with; another key is worth a probe at once
+
+    @property
+    def what(self) -> str:
+        """What is paused, in words."""
+        return paused(self.scope, self.subject)
 
     def next_probe(self) -> Millis | None:
         """When one job may be sent to ask whether it is over; None for a pause that only its maker lifts."""

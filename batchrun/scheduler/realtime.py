@@ -71,7 +71,7 @@ class Realtime:
     def __init__(self, *, store: Store, transport: Transport, clock: Clock, dice: Dice, terms: Terms) -> None:
         self.sending: set[asyncio.Task[Ending | None]] = set()
         self.entering: dict[asyncio.Task[Ending | None], Lane] = {}
-        self.closed = False  #: nothing that has not left yet leaves any more
+        self._closed = False
         self._store = store
         self._transport = transport
         self._clock = clock
@@ -79,6 +79,13 @@ class Realtime:
         self._terms = terms
         self._unsent: list[Claim] = []  # called back before they left
         self._limited: dict[JobId, int] = {}  # how often in this pass a rate limit refused a job
+
+    def close(self) -> None:
+        """Nothing that has not left yet leaves any more."""
+        self._closed = True
+
+    def is_closed(self) -> bool:
+        return self._closed
 
     async def call_back(self, lane: Lane | None = None) -> list[Claim]:
         """Give back, and return, what was claimed and has not left (*lane*: of this one alone): it is not a try."""
@@ -96,7 +103,7 @@ class Realtime:
         """Take *claim* to its end; None if it was called back before it left."""
         task: asyncio.Task[Ending | None] | None = asyncio.current_task()
         assert task is not None
-        if self.closed:
+        if self.is_closed():
             lane.pending -= 1
             self._unsent.append(claim)
             return None
@@ -111,7 +118,7 @@ class Realtime:
             return None
         finally:
             self.entering.pop(task, None)
-        if self.closed:
+        if self.is_closed():
             lane.leave(None)
             lane.settle(claim, charged, None)
             self._unsent.append(claim)
@@ -123,7 +130,7 @@ class Realtime:
         try:
             outcome = await self._transport.send(claim)
             if isinstance(outcome, AccountStopped):
-                self.closed = True  # now, and not only once it is stored: each further call would be wasted
+                self.close()  # now, and not only once it is stored: each further call would be wasted
             signal = signal_of(outcome)
             kind = outcome.kind if isinstance(outcome, RateLimited) else None
         finally:

@@ -319,7 +319,7 @@ class Pass:
 
     async def _drain(self) -> None:
         """Call back what has not left, let home what has, give up what takes too long."""
-        self._realtime.closed = True
+        self._realtime.close()
         await self._call_back()
         if self._realtime.sending:
             self._emit(Draining(at=self._clock.wall(), in_flight=len(self._realtime.sending)))

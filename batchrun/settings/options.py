@@ -20,8 +20,6 @@ def _shown(value: Any) -> str:
     match value:
         case None:
             return ""
-        case bool():
-            return "true" if value else "false"
         case float():
             return f"{value:g} s"
         case _:
@@ -238,13 +236,6 @@ _ALL = (
         metavar="PATH",
         help="Append what happens as JSON lines.",
         path=True,
-    ),
-    Option(
-        name="log_content",
-        read=values.boolean,
-        default=False,
-        metavar="BOOL",
-        help="Write prompts and answers into the log too.",
     ),
 )
 

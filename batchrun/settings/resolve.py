@@ -51,7 +51,6 @@ class Settings:
     color: str
     progress: str
     log_file: str | None
-    log_content: bool
     simulate: bool = False
     rows: Mapping[str, Rows] = field(default_factory=dict)  #: what files change in the dated tables
     files: tuple[str, ...] = ()  #: the settings files that were read, the nearest first

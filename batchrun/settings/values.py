@@ -31,15 +31,6 @@ def path(raw: object) -> str:
     return text(raw)
 
 
-def boolean(raw: object) -> bool:
-    if isinstance(raw, bool):
-        return raw
-    found = {"1": True, "true": True, "0": False, "false": False}.get(raw) if isinstance(raw, str) else None
-    if found is None:
-        raise ValueError("must be 1, 0, true or false")
-    return found
-
-
 def integer(least: int, most: int) -> Read:
     def read(raw: object) -> int:
         if isinstance(raw, str) and re.fullmatch(r"\d{1,12}", raw.strip().replace("_", "").replace(",", "")):

@@ -338,8 +338,8 @@ def test_the_night_is_told_in_sentences(batchrun: Batchrun, night: Path) -> None
         "12:02:00  sonnet-5 rests 6.0 s (rate limit)  (4 times)\n"
         "12:03:00  run small is done\n"
         "2026-11-21  (UTC+0000)\n"
-        "00:00:00  account paused: credit: Your credit balance is too low (req_7)\n"
-        "00:15:00  account goes on: a probe was answered\n"
+        "00:00:00  the account is paused: the prepaid credit is used up: Your credit balance is too low (req_7)\n"
+        "00:15:00  the account goes on: a probe was answered\n"
         "01:00:00  ended: nothing more is due\n"
     )
 

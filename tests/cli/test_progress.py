@@ -169,7 +169,7 @@ def test_plain_lines_have_a_time_and_no_escapes() -> None:
     assert out.getvalue() == ""
     assert err.getvalue() == (
         f"{NOW} run=small done=1 sent=19 waiting=0 failed=0 cost=$0.01\n"
-        f"{NOW} account paused: credit: no credit (req_9)\n"
+        f"{NOW} the account is paused: the prepaid credit is used up: no credit (req_9)\n"
     )
 
 
@@ -249,8 +249,8 @@ def test_every_event_has_words_and_a_record() -> None:
         "a tries again in 8s: 529 overloaded_error",
         "sonnet rests 6.0 s (rate)",
         "limits of sonnet a minute: 50 requests, 8,000 output tokens (from headers)",
-        "account paused: credit: no credit (req_9)",
-        "account goes on: a probe was answered",
+        "the account is paused: the prepaid credit is used up: no credit (req_9)",
+        "the account goes on: a probe was answered",
         "the disk is full",
         "stopping: 18 in flight may finish",
         "run small is done",

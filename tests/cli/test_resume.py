@@ -34,8 +34,8 @@ def test_all_pauses_are_lifted_and_told(batchrun: Batchrun, paused: Path) -> Non
     shown = batchrun("resume")
     assert (shown.code, shown.out) == (0, "")
     assert shown.err == (
-        "✓ lifted: account credit, since 2026-11-20T22:10:00Z\n"
-        "✓ lifted: model model, since 2026-11-20T22:10:00Z\n"
+        "✓ lifted: the account, paused since 2026-11-20T22:10:00Z\n"
+        "✓ lifted: model claude-x, paused since 2026-11-20T22:10:00Z\n"
         "To go on:  batchrun run\n"
     )
     assert batchrun("resume").err == "Nothing is paused.\n"

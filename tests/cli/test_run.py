@@ -129,7 +129,7 @@ def test_a_spend_cap_of_the_account_pauses_and_resume_lifts_it(
     paused = batchrun("run", "--simulate", "--progress", "none")
     assert paused.code == 6
     assert "error: paused: a spending limit of the account is reached" in paused.err
-    assert "lifted: account spend_cap" in batchrun("resume", "--simulate").err
+    assert "lifted: the account" in batchrun("resume", "--simulate").err
     assert batchrun("run", "--simulate", "--progress", "none").code == 0
 
 

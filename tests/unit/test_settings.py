@@ -197,18 +197,6 @@ def test_variables_of_one_call_are_known(machine: Machine) -> None:
     assert machine.load().warnings == ()
 
 
-@pytest.mark.parametrize("word", ["1", "true"])
-def test_true_is_written_in_two_ways_only(machine: Machine, word: str) -> None:
-    machine.environ["BATCHRUN_LOG_CONTENT"] = word
-    assert machine.load().log_content is True
-
-
-@pytest.mark.parametrize("word", ["yes", "True", "on", "2", "no", " "])
-def test_any_other_word_is_no_boolean(machine: Machine, word: str) -> None:
-    machine.environ["BATCHRUN_LOG_CONTENT"] = word
-    assert "must be 1, 0, true or false" in machine.mistakes()
-
-
 @pytest.mark.parametrize(
     ("name", "raw", "value"),
     [
@@ -456,11 +444,10 @@ def test_a_stranger_s_file_may_say_everything_else(machine: Machine, monkeypatch
 
 
 def test_a_value_is_shown_as_a_person_reads_it(machine: Machine) -> None:
-    settings = machine.load({"max_cost": 50, "db": "postgresql://me:hunter22@db/queue", "log_content": True})
+    settings = machine.load({"max_cost": 50, "db": "postgresql://me:hunter22@db/queue"})
     shown = {name: settings.shown(name) for name in OPTIONS}
     assert shown["max_cost"] == "50 USD"
     assert shown["grace"] == "60 s"
-    assert shown["log_content"] == "true"
     assert shown["api_version"] == ""
     assert "hunter22" not in shown["db"]
 

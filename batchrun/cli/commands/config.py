@@ -41,7 +41,7 @@ def config(call: Call, what: str, table: str | None, origin: bool, format: Forma
     if what == "path":
         if table is not None:
             raise UsageError(f"`config path` takes no table; did you mean `config show {table}`?")
-        return _paths(call)
+        return _paths(call, form)
     if table is not None:
         return _table(call, table, form)
     columns = ("name", "value", "origin") if origin else ("name", "value")
@@ -59,7 +59,17 @@ def _settings(settings: Settings) -> Iterator[dict[str, Any]]:
         yield {"name": name, "value": ending(variable.value), "origin": variable.origin}
 
 
-def _paths(call: Call) -> Exit:
+def _paths(call: Call, form: Format) -> Exit:
+    if form in {Format.JSON, Format.JSONL}:
+        output.rows(
+            call.screen,
+            form,
+            "config_files",
+            ({"path": path} for path in call.settings.files),
+            columns=("path",),
+            key="files",
+        )
+        return Exit.OK
     for path in call.settings.files:
         call.screen.line(path)
     if not call.settings.files:

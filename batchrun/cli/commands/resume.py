@@ -31,7 +31,7 @@ def resume(call: Call, run: str | None, json: bool) -> Exit:
         return Exit.OK
     for pause in lifted:
         since = f"since {moment(pause.since)}"
-        screen.say(f"{screen.talk_mark(Mark.OK)} lifted: {pause.scope} {clean(pause.reason)}, {since}")
+        screen.say(f"{screen.talk_mark(Mark.OK)} lifted: {clean(pause.what)}, paused {since}")
     screen.say(f"To go on:  {call.typed('batchrun run')}" if lifted else "Nothing is paused.")
     return Exit.OK
 
