@@ -92,8 +92,9 @@ def _rest(group: Group) -> dict[str, Any]:
 
 def _lines(group: Group) -> tuple[int | None, int | None]:
     """Of those that are folded."""
-    where = group.kept[SHOWN].where
-    return (where.line if where else None), group.last
+    hidden = [kept.where.line for kept in group.kept[len(_shown(group)) :] if kept.where]
+    hidden += [group.folded] if group.folded is not None else []
+    return min(hidden, default=None), group.last
 
 
 def _told(problem: Problem, style: Style) -> Iterator[str]:
@@ -110,7 +111,9 @@ def _told(problem: Problem, style: Style) -> Iterator[str]:
 def _folded(group: Group) -> str:
     more = f"and {_more(group):,} more {group.code}"
     first, last = _lines(group)
-    return more if first is None or last is None else f"{more} in {clean(group.file)} (lines {first:,}–{last:,})"
+    if first is None or last is None:
+        return more
+    return f"{more} in {clean(group.file)} ({f'line {last:,}' if first == last else f'lines {first:,}–{last:,}'})"
 
 
 def _source(problem: Problem, style: Style) -> Iterator[str]:

@@ -20,7 +20,8 @@ class Problem:
     `message` is lower case, without a full stop, with back-ticks round literals; `hint` says what to write
     instead. `source` is the line in question as text (shortened round the column, control characters escaped), `mark`
     where in that text (from 0) the marked part begins, and `width` how many characters it has. None ever holds a
-    secret.
+    secret. `common` says that it is about something that jobs share, such as their model: in the same words again it
+    tells nothing new.
     """
 
     code: str  #: "BR104": stable, documented, never reused
@@ -31,3 +32,4 @@ class Problem:
     source: str = ""
     mark: int = 0
     width: int = 1
+    common: bool = False

@@ -85,3 +85,7 @@ class Code(StrEnum):
     BLOCK_REFUSED = "BR131", "a content block where this API version refuses it"
     METADATA = "BR132", "`metadata` of a job is not an object"
     METADATA_KEPT = "BR133", "`metadata` of a short line is handed back with the answer, not sent", Severity.WARNING
+
+
+COMMON = frozenset({Code.UNKNOWN_MODEL, Code.MODEL_RETIRED, Code.MODEL_RETIRES, Code.METADATA_KEPT})
+"""About what many jobs have in common: one of them in the same words says it for all."""

@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from batchrun.core.job import Where
 from batchrun.core.problem import Problem, Severity
-from batchrun.jobfile.codes import Code
+from batchrun.jobfile.codes import COMMON, Code
 from batchrun.jobfile.excerpt import excerpt, shown
 
 Path = tuple[str | int, ...]
@@ -38,6 +38,7 @@ class Fault:
             source=source,
             mark=mark,
             width=width,
+            common=self.code in COMMON,
         )
 
 

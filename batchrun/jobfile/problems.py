@@ -13,7 +13,9 @@ KEPT = 4
 
 @dataclass(slots=True)
 class Group:
-    """Problems of one code and severity in one file. `first` and `last` are lines, None where no place is known."""
+    """Problems of one code and severity in one file. `first`, `last` and `folded` are lines, None where no place is
+    known.
+    """
 
     code: str
     file: str
@@ -22,6 +24,11 @@ class Group:
     first: int | None = None
     last: int | None = None
     kept: list[Problem] = field(default_factory=list)  #: the first ones, in the order they came
+    folded: int | None = None  #: where the first one stands that was not kept
+
+    def knows(self, problem: Problem) -> bool:
+        """Whether one that was kept says just what *problem* says."""
+        return problem.common and any(kept.message == problem.message for kept in self.kept)
 
 
 class Problems:
@@ -48,8 +55,10 @@ class Problems:
         if problem.where:
             group.first = problem.where.line if group.first is None else min(group.first, problem.where.line)
             group.last = problem.where.line if group.last is None else max(group.last, problem.where.line)
-        if self._keep is None or len(group.kept) < self._keep:
+        if self._keep is None or (len(group.kept) < self._keep and not group.knows(problem)):
             group.kept.append(problem)
+        elif problem.where and group.folded is None:
+            group.folded = problem.where.line
 
     @property
     def groups(self) -> list[Group]:

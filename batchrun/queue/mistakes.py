@@ -50,6 +50,7 @@ def unbounded(job: Job) -> Problem:
         where=job.where,
         message=f"what this job costs at most cannot be told{why}, and its run has a cost cap",
         hint="leave out --max-cost, or put such jobs into a run of their own",
+        common=True,
     )
 
 

@@ -59,6 +59,26 @@ def test_one_more_than_shown_is_shown_instead_of_folded() -> None:
     assert "…" not in told(*[problem(line) for line in range(4)])
 
 
+def test_what_jobs_have_in_common_is_said_once_for_all_of_them() -> None:
+    new = [problem(line, code="BR117", message="no model `new-1`", common=True) for line in (2, 3, 5)]
+    newer = problem(4, code="BR117", message="no model `new-2`", common=True)
+    lines = [line for line in told(*new, newer).splitlines() if line.startswith(("error:", "…"))]
+    assert lines == [
+        "error: jobs.yaml:2:17: no model `new-1`   BR117",
+        "error: jobs.yaml:4:17: no model `new-2`   BR117",
+        "… and 2 more BR117 in jobs.yaml (lines 3–5); --all shows each",
+    ]
+    assert told(*new, newer, everything=True).count("error: ") == 4
+    assert "… and 1 more BR117 in jobs.yaml (line 3); --all shows each" in told(*new[:2])
+
+
+def test_many_things_that_jobs_have_in_common_are_folded_like_others() -> None:
+    found = [problem(line, message=f"no model `new-{line % 50}`", common=True) for line in range(12, 352)]
+    lines = [line for line in told(*found).splitlines() if line.startswith(("error:", "…"))]
+    assert len(lines) == 4
+    assert lines[-1] == "… and 337 more BR103 in jobs.yaml (lines 15–351); --all shows each"
+
+
 def test_problems_of_different_kinds_or_files_do_not_hide_each_other() -> None:
     found = [problem(n) for n in range(9)] + [problem(1, code="BR104"), problem(1, file="other.yaml")]
     text = told(*found)
