@@ -131,6 +131,14 @@ class Books:
         }
 
     @cached_property
+    def visible(self) -> Mapping[str, str]:
+        """What each job asks that is not still being loaded, by key."""
+        if not self.furnished:
+            return {}
+        rows = self._rows("SELECT jobs.id FROM jobs JOIN runs ON runs.id = run WHERE runs.state <> 'loading'")
+        return {self.keys[job]: self.prompts[job] for (job,) in rows}
+
+    @cached_property
     def attempts(self) -> Sequence[Attempt]:
         if not self.furnished:
             return ()

@@ -52,6 +52,7 @@ class Experiment:
     jobs: dict[str, str] = field(default_factory=dict)  #: digest of what each job asks now, by key
     asked: dict[str, str] = field(default_factory=dict)  #: key of each digest that was ever written into a file
     expected: dict[str, State] = field(default_factory=dict)  #: the end of jobs that do not succeed, by key
+    visible: dict[str, str] = field(default_factory=dict)  #: what the queue showed last, as `jobs`
     sent: Counter[str] = field(default_factory=Counter)  #: requests that have left in lives that are over, by key
     in_flight: Counter[str] = field(default_factory=Counter)  #: at deaths, by digest: what may be answered once more
     problems: list[str] = field(default_factory=list)
@@ -139,6 +140,9 @@ class Experiment:
             for attempt in trace.said
             if attempt not in ended
         ]
+        if books.visible not in (self.visible, self.jobs):
+            self.problems.append(f"{life.name}: half of a submit is open, {len(books.visible)} jobs")
+        self.visible = dict(books.visible)
         booked = self._booked(books)
         self.problems += [
             f"{life.name}: {n} requests of {key} have left, {booked[key]} are on the books"

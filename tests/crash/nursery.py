@@ -113,11 +113,12 @@ def _live(life: Life) -> int:
     from batchrun.cli.main import run
     from tests.crash import plants
 
+    plants.short_waits()
+    plants.small_chunks()
     if life.plant is not None:
         plants.PLANTS[life.plant]()
     if life.elsewhere:
         plants.another_boot()
-    plants.short_waits()
     watched = Boundaries(files["trace"], stop=life.stop, die=life.die)
     said.listen(watched)
     boundaries.watch_sqlite(watched)

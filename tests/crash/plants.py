@@ -9,12 +9,13 @@ from typing import Any
 import sqlalchemy as sa
 
 from batchrun import wiring
-from batchrun.core.claim import Finish, Kept, Taken
+from batchrun.core.claim import Finish, Kept
 from batchrun.core.job import WorkerId
 from batchrun.core.states import State
 from batchrun.queue import finish as ends
-from batchrun.queue import jobs
+from batchrun.queue import jobs, loading, workers
 from batchrun.queue import tables as t
+from batchrun.queue.loading import Loading
 from batchrun.queue.statement import Row, Statement, lit, param
 from batchrun.queue.store import QueueStore
 from batchrun.queue.transaction import Transaction
@@ -25,6 +26,11 @@ SHORT = 0.01
 def short_waits() -> None:
     """Let every throw of the scheduler's dice be a low one: back-off waits a hundredth of what it may."""
     random.SystemRandom.random = lambda self: SHORT  # type: ignore[method-assign]  # only in the process to die
+
+
+def small_chunks() -> None:
+    """Let a submit of a few jobs take several transactions, as one of many thousands does."""
+    loading.CHUNK = 3
 
 
 def another_boot() -> None:
@@ -75,7 +81,7 @@ def no_fence() -> None:
 def answers_are_acknowledged_before_the_commit() -> None:
     """The mistake of whoever collects answers in memory and writes them a little later."""
     kept_back: list[Finish] = []
-    store, claim, leave = QueueStore.finish, QueueStore.claim, QueueStore.leave
+    store, leave = QueueStore.finish, QueueStore.leave
 
     async def written(self: QueueStore) -> None:
         while kept_back:
@@ -87,20 +93,40 @@ def answers_are_acknowledged_before_the_commit() -> None:
             await written(self)
         return Kept.CURRENT
 
-    async def claims(self: QueueStore, *args: Any) -> Taken:
-        await written(self)
-        return await claim(self, *args)
-
     async def leaves(self: QueueStore, worker: WorkerId) -> None:
         await written(self)
         await leave(self, worker)
 
     QueueStore.finish = too_early  # type: ignore[method-assign]  # only in the process to die
-    QueueStore.claim = claims  # type: ignore[method-assign, assignment]  # only in the process to die
     QueueStore.leave = leaves  # type: ignore[method-assign]  # only in the process to die
+
+
+def a_run_is_open_while_it_is_loaded() -> None:
+    """The mistake of whoever shows jobs before all of them are there."""
+    begin = Loading._begin
+
+    def opened(self: Loading, tx: Transaction) -> None:
+        begin(self, tx)
+        tx.connection.execute(
+            t.runs.update().where(t.runs.c.id == self._run).values(state="open", loader=None, name=self._name)
+        )
+
+    Loading._begin = opened  # type: ignore[method-assign]  # only in the process to die
+    Loading._check = lambda self, tx: None  # type: ignore[method-assign]  # only in the process to die
+
+
+def the_buried_go_on_claiming() -> None:
+    """The mistake of whoever looks only once whether it lives."""
+    workers.refuse_buried = lambda tx, worker: None
 
 
 PLANTS: Mapping[str, Callable[[], None]] = {
     plant.__name__: plant
-    for plant in (attempts_are_booked_after_the_send, no_fence, answers_are_acknowledged_before_the_commit)
+    for plant in (
+        attempts_are_booked_after_the_send,
+        no_fence,
+        answers_are_acknowledged_before_the_commit,
+        a_run_is_open_while_it_is_loaded,
+        the_buried_go_on_claiming,
+    )
 }

@@ -129,17 +129,27 @@ def whole(world: World, scenario: Scenario, *, stops: bool = False) -> Trace:
     return trace_of(life)
 
 
-def killed(world: World, scenario: Scenario, *points: int, plant: str | None = None) -> Experiment:
-    """The command, killed at each of *points* in turn, life by life, and then left to end.
+def cut(world: World, scenario: Scenario, at: int, plant: str | None) -> Experiment:
+    """The command, killed there, and what is left looked at; nobody types it again."""
+    experiment = world.experiment(plant, tries=scenario.tries)
+    scenario.prepare(experiment)
+    experiment.live(*scenario.args, die=at)
+    return experiment
+
+
+def killed(world: World, scenario: Scenario, *points: int, then: Sequence[str] = ()) -> Experiment:
+    """The command, killed at each of *points* in turn, life by life, and then left to end; before that, *then*.
 
     A life that ends by itself before its point is the last of them: `figures.kills` tells how many were killed.
     """
-    experiment = world.experiment(plant, tries=scenario.tries)
+    experiment = world.experiment(tries=scenario.tries)
     scenario.prepare(experiment)
     for at in points:
         _life, end = experiment.live(*scenario.args, die=at)
         if not end.killed:
             break
+    if then:
+        experiment.live(*then)
     finish(experiment, scenario)
     return experiment
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.crash.conftest import Report
 from tests.crash.figures import Figures
-from tests.crash.scenarios import RUN, SCENARIOS, SUBMIT, Scenario, World, killed, whole
+from tests.crash.scenarios import EDITED, RUN, SCENARIOS, SUBMIT, Scenario, World, killed, whole
 
 PARTS = 4
 """Into how many tests a sweep is cut, so that processors share it."""
@@ -36,6 +36,23 @@ def test_a_command_killed_at_any_boundary_comes_to_its_end_when_it_is_typed_agai
     report(f"killed at each boundary of a {scenario}", figures)
     assert not problems
     assert figures.boundaries >= scenario.least // PARTS, "the command was hardly ever killed"
+
+
+@pytest.mark.sweep
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("scenario", [SUBMIT, EDITED], ids=str)
+def test_what_a_killed_submit_leaves_is_sent_as_a_whole_or_not_at_all(
+    world: World, report: Report, scenario: Scenario
+) -> None:
+    figures, problems = Figures(), []
+    loading = whole(world, scenario).boundaries
+    for at in range(1, next(n for n, what in enumerate(loading) if what.startswith("before POST"))):
+        experiment = killed(world, scenario, at, then=("run",))
+        problems += [f"killed at {at}: {problem}" for problem in experiment.problems]
+        figures.add(experiment.figures)
+        figures.boundaries += 1
+    report(f"a run after a killed {scenario}", figures)
+    assert not problems
 
 
 @pytest.mark.sweep

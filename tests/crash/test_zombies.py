@@ -49,7 +49,7 @@ class Zombie:
         end = self.experiment.nursery.wait(self._pid)
         assert end is not None
         words = words_of(self.life)
-        told = end.code == Exit.USAGE and "was taken for dead, and its jobs were cleared" in words
+        told = "was taken for dead" in words and end.code in {Exit.USAGE, Exit.BUSY}
         if not end.killed and end.code not in FINE and not told:
             self.experiment.problems.append(f"who went on ended with {end}: {words}")
         self.experiment.look(self.life, killed=end.killed, alone=False)
@@ -107,12 +107,12 @@ def test_who_was_taken_for_dead_and_goes_on_changes_nothing(
     assert figures.boundaries >= scenario.least // 2 // PARTS, "the command hardly ever stopped"
 
 
-def met(world: World, at: int, other: int, die: int | None = None) -> Experiment:
+def met(world: World, at: int, other: int, die: int | None = None, plant: str | None = None) -> Experiment:
     """A worker stops, another takes its place and stops too; the first one goes on (to where it dies), then the second.
 
     At the end somebody looks after what they may have left.
     """
-    experiment = world.experiment()
+    experiment = world.experiment(plant)
     RUN.prepare(experiment)
     experiment.concurrency *= 2  # as many may be out where two work
     first = Zombie(experiment, RUN, at, die)
