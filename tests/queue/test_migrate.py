@@ -26,13 +26,25 @@ def test_the_migrations_make_just_the_tables_that_the_code_knows(engine: sa.Engi
         assert compare_metadata(context, metadata) == []
 
 
-def _texts(connection: sa.Connection) -> dict[str, str]:
-    """What SQLite holds of each table and index, without white space and quotes."""
+def _texts(connection: sa.Connection) -> dict[str, list[str]]:
+    """What SQLite holds of each table and index: its parts in order, without white space and quotes."""
     rows = connection.exec_driver_sql(
         "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL AND type IN ('table', 'index')"
         " AND name NOT IN ('alembic_version', 'sqlite_sequence')"
     )
-    return {name: "".join(text.split()).replace('"', "") for name, text in rows}
+    return {name: sorted(_parts("".join(text.split()).replace('"', ""))) for name, text in rows}
+
+
+def _parts(text: str) -> list[str]:
+    """*text* cut at the commas that stand in one pair of brackets."""
+    parts, depth = [""], 0
+    for c in text:
+        depth += {"(": 1, ")": -1}.get(c, 0)
+        if c == "," and depth == 1:
+            parts.append("")
+        else:
+            parts[-1] += c
+    return [part.removesuffix(")") if part.count(")") > part.count("(") else part for part in parts]
 
 
 def test_checks_and_partial_indexes_too(engine: sa.Engine) -> None:
