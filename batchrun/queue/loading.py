@@ -36,7 +36,7 @@ from batchrun.queue.family import Family, Known
 from batchrun.queue.locks import Locks
 from batchrun.queue.merging import Merge
 from batchrun.queue.mistakes import Mistakes, twice, unbounded
-from batchrun.queue.statement import Statement, columns_of, param
+from batchrun.queue.statement import Statement, columns_of, insert_or, param
 from batchrun.queue.submit import Added, Changed, RunTerms, Totals
 from batchrun.queue.tables import jobs, meta, requests, runs, shared
 from batchrun.queue.transaction import Transaction
@@ -70,7 +70,9 @@ _REQUEST = ("job", "shared", "own", "order", "metadata")
 _ADD_JOB = Statement(columns_of(jobs, *_JOB))
 _ADD_REQUEST = Statement(columns_of(requests, *_REQUEST))
 _FIND_SHARED = Statement(sa.select(shared.c.id).where(shared.c.digest == param("its")))
-_ADD_SHARED = Statement(columns_of(shared, "digest", "body").returning(shared.c.id))
+_ADD_SHARED = Statement(
+    insert_or(shared, "digest", "body").on_conflict_do_nothing(index_elements=["digest"]).returning(shared.c.id)
+)
 _LAST = Statement(sa.select(meta.c.value).where(meta.c.key == param("it")).with_for_update())
 _HIGHEST = Statement(sa.select(sa.func.max(jobs.c.id)))
 _SET_LAST = Statement(meta.update().where(meta.c.key == param("it")).values(value=param("to")))
@@ -289,6 +291,7 @@ class Loading:
         if found is None:
             digest = blake2b(body.encode(), digest_size=16).digest()
             row = tx.row(_FIND_SHARED, its=digest) or tx.row(_ADD_SHARED, digest=digest, body=body)
+            row = row or tx.row(_FIND_SHARED, its=digest)  # somebody else added it in between
             assert row is not None
             found = done.shared[body] = int(row[0])
         return found

@@ -8,13 +8,18 @@ import sqlalchemy as sa
 
 from batchrun.core.job import Millis, RunId
 from batchrun.core.pause import Pause, PauseScope
-from batchrun.queue.statement import Statement, columns_of, param
+from batchrun.queue.statement import Statement, insert_or, param
 from batchrun.queue.tables import pauses
 from batchrun.queue.transaction import Transaction
 
 _FACTS = ("scope", "subject", "reason", "message", "hint", "since", "until", "probes", "probed")
 _ALL = Statement(sa.select(*(pauses.c[name] for name in _FACTS)).order_by(pauses.c.scope, pauses.c.subject))
-_WRITE = Statement(columns_of(pauses, *_FACTS))
+_write = insert_or(pauses, *_FACTS)
+_WRITE = Statement(
+    _write.on_conflict_do_update(
+        index_elements=["scope", "subject"], set_={name: _write.excluded[name] for name in _FACTS[2:]}
+    )
+)
 _LIFT = Statement(pauses.delete().where(pauses.c.scope == param("the_scope"), pauses.c.subject == param("the_subject")))
 
 
@@ -37,7 +42,6 @@ def standing(tx: Transaction) -> Sequence[Pause]:
 
 def write(tx: Transaction, pause: Pause) -> None:
     """The pause of its scope and subject, in place of an older one."""
-    lift(tx, pause.scope, pause.subject)
     tx.run(_WRITE, **{name: getattr(pause, name) for name in _FACTS})
 
 

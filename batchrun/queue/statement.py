@@ -13,6 +13,7 @@ from operator import itemgetter
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
 
 Row = tuple[Any, ...]
 
@@ -75,3 +76,8 @@ class Statement:
 def columns_of(core: sa.Table, *names: str) -> sa.Insert:
     """An INSERT of one row into *core* that gives the columns *names*, as parameters of the same names."""
     return core.insert().values({name: param(name) for name in names})
+
+
+def insert_or(core: sa.Table, *names: str) -> postgresql.Insert:
+    """The same, to be told what it does where the row is there already: so SQLite says it too, in the same words."""
+    return postgresql.insert(core).values({name: param(name) for name in names})

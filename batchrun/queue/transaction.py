@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from batchrun.core.job import Nanos, RunId
 from batchrun.core.states import State
-from batchrun.queue.statement import Row, Statement, columns_of, lit, param
+from batchrun.queue.statement import Row, Statement, insert_or, lit, param
 from batchrun.queue.tables import run_counts, runs
 
 _COUNT = Statement(
@@ -18,7 +18,12 @@ _COUNT = Statement(
     .where(run_counts.c.state == param("the_state"))
     .values(n=run_counts.c.n + param("more"))
 )
-_FIRST_COUNT = Statement(columns_of(run_counts, "run", "model", "state", "n"))
+_first = insert_or(run_counts, "run", "model", "state", "n")
+_FIRST_COUNT = Statement(
+    _first.on_conflict_do_update(  # another transaction may have been the first meanwhile
+        index_elements=["run", "model", "state"], set_={"n": run_counts.c.n + _first.excluded.n}
+    )
+)
 _MONEY = Statement(
     runs.update()
     .where(runs.c.id == param("the_run"))
@@ -76,11 +81,14 @@ class Transaction:
         return Nanos(sum(self._money.get(run, (0, 0))))
 
     def flush(self) -> None:
-        """Write the sums. Reads of counts or money come after it; the commit does it by itself."""
-        for (run, model, state), more in self._counts.items():
+        """Write the sums. Reads of counts or money come after it; the commit does it by itself.
+
+        In one order for all, so that no two transactions wait for one another.
+        """
+        for (run, model, state), more in sorted(self._counts.items()):
             if more and not self.run(_COUNT, the_run=run, the_model=model, the_state=state, more=more):
                 self.run(_FIRST_COUNT, run=run, model=model, state=state, n=more)
-        for run, (spent, reserved) in self._money.items():
+        for run, (spent, reserved) in sorted(self._money.items()):
             if spent or reserved:
                 self.run(_MONEY, the_run=run, more_spent=spent, more_reserved=reserved)
         self._counts.clear()

@@ -19,7 +19,7 @@ import batchrun.queue
 from batchrun.core.claim import Claim
 from batchrun.core.job import Nanos, RunId, WorkerId
 from batchrun.core.states import FINAL, State
-from batchrun.queue import cancelling, finish, jobs, recovery, runs
+from batchrun.queue import cancelling, finish, jobs, recovery, runs, transaction
 from batchrun.queue import tables as t
 from batchrun.queue.bodies import SharedParts
 from batchrun.queue.connect import close_queue, open_queue
@@ -27,6 +27,7 @@ from batchrun.queue.locks import Locks
 from batchrun.queue.statement import Statement, columns_of, lit, param
 from batchrun.queue.transaction import Transaction
 from tests.queue.desk import MODEL, NOW, Desk, dropped, ending, good
+from tests.queue.desk import jobs as jobs_of
 
 SQLITE: sa.Dialect = SQLiteDialect(paramstyle="qmark")
 POSTGRESQL: sa.Dialect = PGDialect(paramstyle="pyformat")  # type: ignore[no-untyped-call]  # SQLAlchemy leaves it untyped
@@ -62,6 +63,34 @@ def test_rows_may_name_their_values_in_any_order() -> None:
     assert (text.replace("\n", " "), list(rows)) == ('INSERT INTO meta ("key", value) VALUES (?, ?)', [("k", "v")])
     _text, by_name = insert.bind_many(POSTGRESQL, ("value", "key"), [("v", "k")])
     assert list(by_name) == [{"key": "k", "value": "v"}]
+
+
+def test_who_counts_first_at_the_same_time_as_another_adds_to_its_count(desk: Desk) -> None:
+    desk.submit(jobs_of("a"))
+    first = {"run": 1, "model": "other", "state": "queued", "n": 2}
+    desk.do(lambda tx: tx.run(transaction._FIRST_COUNT, **first) + tx.run(transaction._FIRST_COUNT, **first))
+    counts = sa.select(t.run_counts.c.n).where(t.run_counts.c.model == "other")
+    assert desk.rows(counts) == [(4,)]
+
+
+def test_counts_and_money_are_written_in_one_order_for_all(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[tuple[Any, ...]] = []
+
+    def run(tx: Transaction, statement: Statement, **values: Any) -> int:
+        written.append(tuple(value for name, value in values.items() if name.startswith("the_")))
+        return 1
+
+    monkeypatch.setattr(Transaction, "run", run)
+
+    def op(tx: Transaction) -> None:
+        for run_id in (2, 1):
+            tx.pay(RunId(run_id), spent=1)
+            for model in ("b", "a"):
+                tx.moved(RunId(run_id), model, State.WAITING, State.QUEUED)
+
+    desk.do(op)
+    counts = [(run_id, model, state) for run_id in (1, 2) for model in ("a", "b") for state in ("queued", "waiting")]
+    assert written == [*counts, (1,), (2,)]
 
 
 # -- plans -------------------------------------------------------------------------------------------------------------
