@@ -86,7 +86,7 @@ _ALL = (
     Option(
         name="concurrency",
         read=values.integer(1, 1_000),
-        default=64,
+        default=256,
         metavar="N",
         help="Requests in flight in one lane at most.",
     ),

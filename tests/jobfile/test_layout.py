@@ -60,7 +60,7 @@ def test_yaml_without_anything_holds_no_jobs(content: str) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (gzip.compress(GOOD.encode()), "this is compressed with gzip, not a job file"),
+        (gzip.compress(GOOD.encode(), mtime=0), "this is compressed with gzip, not a job file"),
         (b"\x28\xb5\x2f\xfd\0\0", "this is compressed with zstd, not a job file"),
         (b"PK\x03\x04rest", "this is a ZIP archive or a spreadsheet, not a job file"),
         (b"PAR1\0\0", "this is a Parquet file, not a job file"),
