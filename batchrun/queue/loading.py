@@ -19,7 +19,6 @@ from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
-from hashlib import blake2b
 from itertools import islice
 from types import TracebackType
 from typing import Self
@@ -36,9 +35,10 @@ from batchrun.queue.family import Family, Known
 from batchrun.queue.locks import Locks
 from batchrun.queue.merging import Merge
 from batchrun.queue.mistakes import Mistakes, twice, unbounded
-from batchrun.queue.statement import Statement, columns_of, insert_or, param
+from batchrun.queue.staging import Staging, Written
+from batchrun.queue.statement import Statement, columns_of, param
 from batchrun.queue.submit import Added, Changed, RunTerms, Totals
-from batchrun.queue.tables import jobs, meta, requests, runs, shared
+from batchrun.queue.tables import jobs, runs
 from batchrun.queue.transaction import Transaction
 from batchrun.queue.writing import perform_on
 
@@ -51,31 +51,6 @@ PAUSE = 0.002
 STAGED = "~"
 """How the names of runs begin that are being loaded."""
 
-_JOB = (
-    "id",
-    "run",
-    "seq",
-    "file",
-    "line",
-    "key",
-    "model",
-    "state",
-    "size",
-    "est_input",
-    "max_tokens",
-    "worst",
-    "digest",
-)
-_REQUEST = ("job", "shared", "own", "order", "metadata")
-_ADD_JOB = Statement(columns_of(jobs, *_JOB))
-_ADD_REQUEST = Statement(columns_of(requests, *_REQUEST))
-_FIND_SHARED = Statement(sa.select(shared.c.id).where(shared.c.digest == param("its")))
-_ADD_SHARED = Statement(
-    insert_or(shared, "digest", "body").on_conflict_do_nothing(index_elements=["digest"]).returning(shared.c.id)
-)
-_LAST = Statement(sa.select(meta.c.value).where(meta.c.key == param("it")).with_for_update())
-_HIGHEST = Statement(sa.select(sa.func.max(jobs.c.id)))
-_SET_LAST = Statement(meta.update().where(meta.c.key == param("it")).values(value=param("to")))
 _ADD_RUN = Statement(
     columns_of(runs, "name", "stem", "state", "mode", "account_name", "source", "loader", "created").returning(
         runs.c.id
@@ -93,7 +68,7 @@ class _Chunk:
     loaded: Sequence[Job] = ()
     unchanged: int = 0
     known: set[RunId] = field(default_factory=set)
-    shared: dict[str, int] = field(default_factory=dict)
+    rows: Written = field(default_factory=Written)
 
 
 class Loading:
@@ -132,8 +107,7 @@ class Loading:
         self._perform = partial(perform_on, self._connection)
         self._mistakes = Mistakes()
         self._totals: dict[str, Totals] = {}
-        self._shared: dict[str, int] = {}
-        self._orders: dict[tuple[str, ...], str] = {}
+        self._staging = Staging()
         self._seq = 0
         self._unchanged = 0
         self._known: set[RunId] = set()
@@ -225,43 +199,8 @@ class Loading:
         replaced: list[Known | None] = [None] * len(chunk)
         if self._family.members:
             done.loaded, replaced = self._compare(tx, chunk, done)
-        first = _reserve(tx, len(done.loaded))
-        tx.run_many(
-            _ADD_JOB,
-            _JOB,
-            [
-                (
-                    first + at,
-                    self._run,
-                    self._seq + at,
-                    job.file,
-                    job.where.line,
-                    job.key,
-                    job.model,
-                    "queued",
-                    job.size,
-                    job.est_input,
-                    job.max_tokens,
-                    job.worst,
-                    job.digest,
-                )
-                for at, job in enumerate(done.loaded)
-            ],
-        )
-        tx.run_many(
-            _ADD_REQUEST,
-            _REQUEST,
-            [
-                (
-                    first + at,
-                    None if job.request.shared is None else self._part(tx, job.request.shared, done),
-                    job.request.own,
-                    None if job.request.order is None else self._order(job.request.order),
-                    job.metadata,
-                )
-                for at, job in enumerate(done.loaded)
-            ],
-        )
+        done.rows = self._staging.write(tx, self._run, self._seq, done.loaded)
+        first = done.rows.first
         family.note_pairs(tx, [(first + at, known.job) for at, known in enumerate(replaced) if known is not None])
         for model, n in Counter(job.model for job in done.loaded).items():
             tx.moved(self._run, model, None, State.QUEUED, n)
@@ -284,25 +223,6 @@ class Loading:
         family.note_seen(tx, seen)
         done.unchanged = len(chunk) - len(loaded)
         return loaded, replaced
-
-    def _part(self, tx: Transaction, body: str, done: _Chunk) -> int:
-        """The id of the shared part *body*, stored once."""
-        found = self._shared.get(body) or done.shared.get(body)
-        if found is None:
-            digest = blake2b(body.encode(), digest_size=16).digest()
-            row = tx.row(_FIND_SHARED, its=digest) or tx.row(_ADD_SHARED, digest=digest, body=body)
-            row = row or tx.row(_FIND_SHARED, its=digest)  # somebody else added it in between
-            assert row is not None
-            found = done.shared[body] = int(row[0])
-        return found
-
-    def _order(self, names: tuple[str, ...]) -> str:
-        text = self._orders.get(names)
-        if text is None:
-            text = json.dumps(names, ensure_ascii=False)
-            if len(self._orders) < 1000:
-                self._orders[names] = text
-        return text
 
     def _without_doubles(self, chunk: Sequence[Job], tx: Transaction) -> list[Job]:
         """*chunk* without the jobs whose id is taken by an earlier one of this submit; each of them is a mistake."""
@@ -328,9 +248,7 @@ class Loading:
         self._seq += len(done.loaded)
         self._unchanged += done.unchanged
         self._known |= done.known
-        if len(self._shared) + len(done.shared) > 1000:
-            self._shared.clear()
-        self._shared.update(done.shared)
+        self._staging.remember(done.rows)
         for job in done.loaded:
             total = self._totals.get(job.model)
             if total is None:
@@ -391,13 +309,3 @@ class Loading:
             totals=self._totals,
             mistakes=self._mistakes,
         )
-
-
-def _reserve(tx: Transaction, n: int) -> int:
-    """The first of *n* ids for jobs that were never given to any other."""
-    last, highest = tx.row(_LAST, it="jobs"), tx.row(_HIGHEST)
-    assert last is not None
-    assert highest is not None
-    first = max(int(last[0]), highest[0] or 0) + 1
-    tx.run(_SET_LAST, it="jobs", to=str(first + n - 1))
-    return first
