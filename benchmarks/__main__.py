@@ -7,14 +7,17 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks import claim, finish, realtime, recovery, startup
+from benchmarks import claim, disk, finish, memory, realtime, recovery, startup, submit
 from benchmarks.measure import Scale
 from benchmarks.table import Row, drawn
 
 BENCHMARKS = {
     "startup": startup.measure,
+    "submit": submit.measure,
+    "disk": disk.measure,
     "realtime": realtime.measure,
     "claim": claim.measure,
+    "memory": memory.measure,
     "recovery": recovery.measure,
     "finish": finish.measure,
 }

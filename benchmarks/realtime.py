@@ -8,11 +8,12 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Iterator
-from importlib import import_module
 from pathlib import Path
 
 from benchmarks.canned import MODEL, canned
 from benchmarks.measure import Scale, Stretch, Took, child, median, times
+from benchmarks.program import call, imported, prepared
+from benchmarks.raw import opened
 from benchmarks.stock import Layer, stocked
 from benchmarks.table import Row
 
@@ -20,15 +21,6 @@ CONCURRENCY = 50
 JOBS = 2_000
 SIZE = 1_000
 """Bytes of a request, and of an answer."""
-
-SETTINGS = """
-concurrency = {concurrency}
-[limits."{model}"]
-requests = 1_000_000_000
-input_tokens = 1_000_000_000_000
-output_tokens = 1_000_000_000_000
-"""
-"""Limits that nobody reaches: what is measured is what the program itself takes."""
 
 
 def measure(scale: Scale, folder: Path) -> Iterator[Row]:
@@ -93,34 +85,15 @@ def _bare(url: str, n: int, concurrency: int, *, aiohttp: bool) -> None:
     stretch.tell(n)
 
 
-class _Counting:
-    """A sink that counts what succeeded."""
-
-    def __init__(self) -> None:
-        self.succeeded = 0
-
-    def emit(self, event: object) -> None:
-        from batchrun.core.events import JobSucceeded
-
-        self.succeeded += isinstance(event, JobSucceeded)
-
-
 def _ours(url: str, n: int, concurrency: int, folder: Path) -> None:
-    from batchrun import settings, wiring
-
-    for late in ("claude.messages", "queue.store", "scheduler.run"):  # what is imported late is imported before
-        import_module(f"batchrun.{late}")
-
-    stocked(folder / "batchrun.db", [Layer(n=n, size=SIZE)])
-    config = folder / "batchrun.toml"
-    config.write_text(SETTINGS.format(concurrency=concurrency, model=MODEL), encoding="utf-8")
-    environ = {"ANTHROPIC_API_KEY": "a-key-of-nobody", "ANTHROPIC_BASE_URL": url}
-    said = settings.load(environ=environ, folder=folder, config_file=str(config))
-    sink = _Counting()
+    queue = stocked(folder / "batchrun.db", [Layer(n=n, size=SIZE)])
+    prepared(folder, url)
+    imported()
     with Stretch() as stretch:
-        ended = wiring.run_pass(said, wiring.Wish(), sink)
-    assert ended.exit == 0, ended
-    assert sink.succeeded == n, sink.succeeded
+        call("run", "--concurrency", str(concurrency))
+    database = opened(queue)
+    kept = database.execute("SELECT COUNT(*) FROM results WHERE winning = 1").fetchone()[0]
+    assert kept == n, kept
     stretch.tell(n)
 
 
