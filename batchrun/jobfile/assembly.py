@@ -11,12 +11,16 @@ from batchrun.core.problem import Severity
 from batchrun.core.tokens import weigh
 from batchrun.jobfile.bounds import faults_of_size, faults_of_weight
 from batchrun.jobfile.checks import faults_of
+from batchrun.jobfile.excerpt import KEY
 from batchrun.jobfile.faults import Fault
 from batchrun.jobfile.forms import Draft
 from batchrun.jobfile.parameters import APART, PARAMETERS, SHORT
 from batchrun.jobfile.rules import Rules
 from batchrun.jobfile.source import DIGEST
 from batchrun.jobfile.texts import Member, compared, members_of, sent
+
+REMEMBERED = 10_000
+"""Ids of jobs with an error that are remembered: more errors than anybody corrects at once."""
 
 SHARED_FROM = 512
 """Characters of JSON from which a line's system prompt, tools and output format are stored apart from it."""
@@ -39,12 +43,22 @@ class Common:
         return cls(request, members, text)
 
 
+@dataclass(frozen=True, slots=True)
+class Unfit:
+    """A job with an error, of which only the id is known: it may stand twice all the same."""
+
+    key: str
+    where: Where
+    file: int
+
+
 class Assembly:
     """Makes the jobs of one submit. It remembers how often each content came without an id (about 100 bytes each)."""
 
     def __init__(self, rules: Rules) -> None:
         self._rules = rules
         self._seen: dict[int, int] = {}
+        self.unfit: list[Unfit] = []  #: the first `REMEMBERED` of them
 
     def job(
         self, draft: Draft, where: Where, file: int, faults: list[Fault], common: Common | None = None
@@ -55,6 +69,17 @@ class Assembly:
 
         Raises ValueError for a value that cannot be sent (an infinite number, half a character), and only for such.
         """
+        job = self._job(draft, where, file, faults, common)
+        if job is None:
+            self.withhold(draft.key, where, file)
+        return job
+
+    def withhold(self, key: str | None, where: Where, file: int) -> None:
+        """Remember the id of a job that is not handed on, unless it must not be shown."""
+        if key is not None and len(self.unfit) < REMEMBERED and not KEY.search(key):
+            self.unfit.append(Unfit(key, where, file))
+
+    def _job(self, draft: Draft, where: Where, file: int, faults: list[Fault], common: Common | None) -> Job | None:
         rules = self._rules
         if draft.missing:
             return None

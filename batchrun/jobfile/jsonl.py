@@ -100,7 +100,10 @@ class JsonLines:
             for fault in faults:
                 place = locate(text, draft.written(fault.path), name=fault.name)
                 problems.append(fault.at(self._name, number, text, *place))
-        return None if secret else job
+        if job is not None and secret:
+            self._assembly.withhold(job.key, job.where, job.file)
+            return None
+        return job
 
     def _draft(self, value: dict[str, Any]) -> Draft:
         if "params" in value or "custom_id" in value:

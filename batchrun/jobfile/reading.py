@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from batchrun.core.job import Job
 from batchrun.core.problem import Problem
-from batchrun.jobfile.assembly import Assembly
+from batchrun.jobfile.assembly import Assembly, Unfit
 from batchrun.jobfile.codes import Code
 from batchrun.jobfile.faults import Fault
 from batchrun.jobfile.inline import Inlines
@@ -38,6 +38,11 @@ class Reading:
             self.shapes.append("")
             yield from self._read(index, source)
         self._ended = True
+
+    @property
+    def unfit(self) -> Sequence[Unfit]:
+        """The ids so far of jobs that were not yielded because of an error: their first thousands."""
+        return self._assembly.unfit
 
     @property
     def digest(self) -> bytes:

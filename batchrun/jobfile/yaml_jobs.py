@@ -60,7 +60,9 @@ class YamlJobs:
                 yield self._at(Fault(code=Code.EMPTY, message="this file holds no jobs"), Place(1, 1))
             return
         for item in self._sections(tree.root):
-            if not (secrets and isinstance(item, Job)):
+            if secrets and isinstance(item, Job):
+                self._assembly.withhold(item.key, item.where, item.file)
+            else:
                 yield item
 
     def _sections(self, root: Node) -> Iterator[Job | Problem]:
@@ -99,11 +101,11 @@ class YamlJobs:
     def _jobs(self, root: Node) -> Iterator[Job | Problem]:
         node = root.value.get("defaults")
         shared: _Entry | None = None
+        blind = False
         if node is not None and node.value is not None:
             shared, problems = self._entry(node, defaults, "`defaults` must be a mapping of parameters")
             yield from problems
-            if shared is None:
-                return  # each job would be told that it has no model
+            blind = shared is None  # each job would be told that it has no model
         jobs = root.value.get("jobs")
         if jobs is None or type(jobs.value) is not list:
             said = "`jobs` is missing" if jobs is None else f"`jobs` must be a list, not {article(jobs.value)}"
@@ -113,7 +115,18 @@ class YamlJobs:
             yield self._at(Fault(code=Code.EMPTY, message="`jobs` is empty"), jobs.place)
         else:
             for each in jobs.value:
-                yield from self._job(each, shared)
+                if blind:
+                    self._withhold(each)
+                else:
+                    yield from self._job(each, shared)
+
+    def _withhold(self, node: Node) -> None:
+        entry, _ = self._entry(node, short, "")
+        if entry is not None:
+            self._assembly.withhold(entry.draft.key, self._where(node), self._file)
+
+    def _where(self, node: Node) -> Where:
+        return Where(self._name, node.place.line, node.place.column)
 
     def _job(self, node: Node, shared: _Entry | None) -> Iterator[Job | Problem]:
         entry, problems = self._entry(node, short, "a job must be a mapping")
@@ -124,7 +137,7 @@ class YamlJobs:
         if draft.metadata is None and shared is not None:
             draft.metadata = shared.draft.metadata
         faults: list[Fault] = []
-        where = Where(self._name, node.place.line, node.place.column)
+        where = self._where(node)
         common = shared.common if shared else None
         try:
             job = self._assembly.job(draft, where, self._file, faults, common)
@@ -135,6 +148,8 @@ class YamlJobs:
             yield from self._once(fault, entry, shared)
         if job is not None and entry.sound and (shared is None or shared.sound):
             yield job
+        elif job is not None:
+            self._assembly.withhold(job.key, where, self._file)
 
     def _once(self, fault: Fault, entry: _Entry, shared: _Entry | None) -> Iterator[Problem]:
         """The problem of a fault in a request; said once if it stands in the defaults, however many jobs have it."""

@@ -69,6 +69,7 @@ class Found:
     problems: list[Problem] = field(default_factory=list)
     shapes: list[str] = field(default_factory=list)
     digest: bytes = b""
+    unfit: list[tuple[str, int]] = field(default_factory=list)  #: ids and lines of jobs with an error
 
     @property
     def errors(self) -> list[Problem]:
@@ -106,6 +107,7 @@ def read_sources(sources: Iterable[Source], rules: Rules = RULES) -> Found:
         else:
             found.problems.append(item)
     found.shapes, found.digest = reading.shapes, reading.digest
+    found.unfit = [(unfit.key, unfit.where.line) for unfit in reading.unfit]
     return found
 
 

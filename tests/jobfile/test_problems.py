@@ -6,8 +6,10 @@ from hypothesis import strategies as st
 
 from batchrun.core.job import Where
 from batchrun.core.problem import Problem, Severity
+from batchrun.jobfile import assembly
 from batchrun.jobfile.excerpt import excerpt, masked, shown
 from batchrun.jobfile.problems import KEPT, Problems, changed_while_read
+from tests.jobfile.desk import GOOD, HEAD, REST, read
 
 KEY = "sk-ant-api03-" + "Zz9_" * 20
 
@@ -88,3 +90,36 @@ def test_no_excerpt_and_no_message_ever_shows_a_key_or_moves_the_cursor(
     assert 0 <= mark <= len(text)
     assert marked >= 1
     assert not any(char < " " or "\x7f" <= char <= "\x9f" or char in "\u202e\u2028\ud800" for char in text)
+
+
+def test_the_ids_of_jobs_with_an_error_are_known_too() -> None:
+    lines = [
+        GOOD,
+        f'{{"id": "no prompt", {REST}}}',
+        '{"custom_id": "no params"}',
+        '{"id": "no model", "max_tokens": 5, "prompt": "x"}',
+        f'{{"id": "a secret", {REST}, "prompt": "{KEY}"}}',
+        f'{{"id": "{KEY}", {REST}, "prompt": "x"}}',
+        f'{{"prompt": 7, {REST}}}',
+        '{"id": "no JSON"',
+    ]
+    assert read("\n".join(lines)).unfit == [("no prompt", 2), ("no params", 3), ("no model", 4), ("a secret", 5)]
+
+
+@pytest.mark.parametrize(
+    "defaults",
+    ["{model: claude-new-1, max_tokens: lots}", "{model: claude-new-1, max_tokens: 5, id: x}", "claude-new-1"],
+)
+def test_so_are_those_of_all_jobs_when_the_defaults_have_one(defaults: str) -> None:
+    jobs = "jobs:\n  - {id: one, prompt: x}\n  - {id: one, prompt: y}\n  - 7\n"
+    assert read(f"version: 1\ndefaults: {defaults}\n{jobs}", "jobs.yaml").unfit == [("one", 4), ("one", 5)]
+
+
+def test_and_those_of_a_file_that_holds_a_key() -> None:
+    text = f"{HEAD}jobs:\n  - {{id: one, prompt: x}}\n# {KEY}\n  - {{id: one, prompt: y}}\n"
+    assert read(text, "jobs.yaml").unfit == [("one", 4), ("one", 6)]
+
+
+def test_no_more_of_them_than_anybody_corrects_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(assembly, "REMEMBERED", 3)
+    assert len(read("\n".join(f'{{"id": "{n}", "prompt": "x"}}' for n in range(9))).unfit) == 3
