@@ -124,7 +124,7 @@ def wants_json(args: Sequence[str]) -> bool:
     words = list(args[: args.index("--")] if "--" in args else args)
     return "--json" in words or any(
         word in {"--format=json", "--format=jsonl"} or (word == "--format" and after in {"json", "jsonl"})
-        for word, after in zip(words, [*words[1:], ""], strict=True)
+        for word, after in zip(words, [*words[1:], ""], strict=False)
     )
 
 
