@@ -28,6 +28,9 @@ def lines(problems: Problems, style: Style) -> Iterator[str]:
         if _more(group):
             yield f"… {_folded(group)}; --all shows each"
             yield ""
+    if problems.unlisted:
+        yield f"… and {count(problems.unlisted, 'more error')}: too many to list"
+        yield ""
 
 
 def _shown(group: Group) -> Sequence[Problem]:
@@ -75,6 +78,7 @@ def records(problems: Problems) -> dict[str, Any]:
         "warnings": problems.warnings,
         "problems": [record(problem) for group in problems.groups for problem in _shown(group)],
         "more": [_rest(group) for group in problems.groups if _more(group)],
+        "unlisted": problems.unlisted,
     }
 
 

@@ -40,6 +40,7 @@ class Problems:
         self._groups: dict[tuple[str, str, Severity], Group] = {}
         self.errors = 0
         self.warnings = 0
+        self.unlisted = 0  #: errors that are only counted
 
     def add(self, problem: Problem) -> None:
         file = problem.where.file if problem.where else ""
@@ -59,6 +60,11 @@ class Problems:
             group.kept.append(problem)
         elif problem.where and group.folded is None:
             group.folded = problem.where.line
+
+    def add_unlisted(self, errors: int) -> None:
+        """Count *errors* of which nothing else is known."""
+        self.errors += errors
+        self.unlisted += errors
 
     @property
     def groups(self) -> list[Group]:

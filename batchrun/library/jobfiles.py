@@ -33,6 +33,9 @@ NOTICE = 1_000
 
 Seen = Callable[[int], None]
 
+Place = tuple[int, int]
+"""Which of the files, from 0, and the line, from 1."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checked:
@@ -61,16 +64,12 @@ def rules_of(settings: Settings, tables: Tables) -> Rules:
 
 
 class Collecting:
-    """Reads job files to the end: problems are collected, jobs counted, weighed if asked for, and handed on."""
+    """Reads job files to the end: problems are collected, jobs counted and handed on."""
 
-    def __init__(
-        self, sources: Sequence[Source], rules: Rules, *, everything: bool, weighed: bool, seen: Seen | None
-    ) -> None:
+    def __init__(self, sources: Sequence[Source], rules: Rules, *, everything: bool, seen: Seen | None) -> None:
         self.reading = Reading(sources, rules)
         self.problems = Problems(keep=None) if everything else Problems()
         self.jobs = 0
-        self.totals: dict[str, Totals] = {}  #: by model
-        self._weighed = weighed
         self._seen = seen
 
     def __iter__(self) -> Iterator[Job]:
@@ -79,14 +78,21 @@ class Collecting:
                 self.problems.add(item)
                 continue
             self.jobs += 1
-            if self._weighed:
-                total = self.totals.get(item.model)
-                if total is None:
-                    total = self.totals[item.model] = Totals()
-                total.add(item)
             if self._seen is not None and self.jobs % NOTICE == 0:
                 self._seen(self.jobs)
             yield item
+
+    def add_doubles(self, files: Sequence[str], places: Mapping[str, Place]) -> None:
+        """Add the problems of jobs with an error whose id stands twice; *places* has ids of the other jobs."""
+        first = dict(places)
+        for job in self.reading.unfit:
+            place = (job.file, job.where.line)
+            file, line = other = first.get(job.key, place)
+            if other < place:
+                self.problems.add(twice(job.key, job.where, Where(files[file], line)))
+            elif place < other:
+                self.problems.add(twice(job.key, Where(files[file], line), job.where))
+            first[job.key] = min(place, other)
 
 
 def check(settings: Settings, files: Sequence[str], *, everything: bool = False, seen: Seen | None = None) -> Checked:
@@ -96,19 +102,24 @@ def check(settings: Settings, files: Sequence[str], *, everything: bool = False,
     then.
     """
     tables = settings.tables()
-    collecting = Collecting(
-        sources_of(files), rules_of(settings, tables), everything=everything, weighed=True, seen=seen
-    )
-    places: dict[int, tuple[int, int]] = {}
+    collecting = Collecting(sources_of(files), rules_of(settings, tables), everything=everything, seen=seen)
+    totals: dict[str, Totals] = {}
+    places: dict[int, Place] = {}
     for job in collecting:
+        total = totals.get(job.model)
+        if total is None:
+            total = totals[job.model] = Totals()
+        total.add(job)
         before = places.setdefault(hash(job.key), (job.file, job.where.line))
         if before != (job.file, job.where.line):
-            collecting.problems.add(twice(job, Where(files[before[0]], before[1])))
+            collecting.problems.add(twice(job.key, job.where, Where(files[before[0]], before[1])))
+    keys = [job.key for job in collecting.reading.unfit]
+    collecting.add_doubles(files, {key: places[hash(key)] for key in keys if hash(key) in places})
     return Checked(
         jobs=collecting.jobs,
         shapes=collecting.reading.shapes,
         problems=collecting.problems,
-        estimate=estimated(settings, tables, collecting.totals),
+        estimate=estimated(settings, tables, totals),
     )
 
 

@@ -19,7 +19,7 @@ from batchrun.jobfile.problems import Problems, changed_while_read
 from batchrun.jobfile.reading import digest_of
 from batchrun.library.jobfiles import STDIN, Collecting, Seen, estimated, rules_of, sources_of
 from batchrun.queue.bodies import pieces_of, whole
-from batchrun.queue.connect import close_queue, open_queue
+from batchrun.queue.connect import close_queue, open_queue, scratch_queue
 from batchrun.queue.family import unchanged
 from batchrun.queue.loading import Loading
 from batchrun.queue.locks import Locks
@@ -63,8 +63,8 @@ class Submission:
 
     On entering all files are read. Then there is either `same`, the run that the very same files made before; or
     `problems` with errors, and nothing can be accepted; or `draft`, what `accept` would add, with its `estimate`.
-    *dry* says that nothing will be accepted: then no queue is made, and where there is none there is no draft, only
-    the estimate. *sample* is how many of the first jobs are kept to be looked at.
+    *dry* says that nothing will be accepted: then no queue is made, and neither is it for files that begin with an
+    error. *sample* is how many of the first jobs are kept to be looked at.
 
     Raises UsageError, SchemaError or StoreError for a queue that cannot be used.
     """
@@ -139,7 +139,7 @@ class Submission:
     def _read(self, before: bytes | None) -> None:
         tables = self._settings.tables()
         rules = rules_of(self._settings, tables)
-        collecting = Collecting(self._sources, rules, everything=self._everything, weighed=self._dry, seen=self._seen)
+        collecting = Collecting(self._sources, rules, everything=self._everything, seen=self._seen)
         self.problems = collecting.problems
         self._collect(collecting)
         self.jobs = collecting.jobs
@@ -147,34 +147,48 @@ class Submission:
         self._digest = collecting.reading.digest
         if before is not None and before != self._digest:
             self.problems.add(changed_while_read())
-        if self.problems.errors:
-            return
-        if self._loading is not None:
-            self.draft = self._loading.draft()
-            for problem in self.draft.problems:
-                self.problems.add(problem)
-        totals = collecting.totals if self.draft is None else self.draft.totals
-        self.estimate = estimated(self._settings, tables, totals)
+        draft = self._compared(collecting)
+        if not self.problems.errors:
+            self.draft = draft
+            self.estimate = estimated(self._settings, tables, {} if draft is None else draft.totals)
 
     def _collect(self, collecting: Collecting) -> None:
-        """Read to the end. From the first error on nothing is loaded any more: there will be nothing to accept."""
+        """Read to the end, and load what is read, for mistakes that only the queue can see come to light by that."""
         jobs = iter(collecting)
         ahead = list(islice(jobs, AHEAD))
         self.sample = ahead[: self._room]
-        if ahead and not collecting.problems.errors and not (self._dry and not Path(self._settings.db).exists()):
-            self._loading = self._opened()
-            self._loading.add(_until_an_error(chain(ahead, jobs), collecting.problems))
-        for _ in jobs:
-            pass
+        if not ahead:
+            return  # that was all
+        hopeless = self._dry or collecting.problems.errors > 0
+        self._loading = loading = self._opened(scratch=hopeless and not Path(self._settings.db).exists())
+        if self._dry:
+            loading.only_look()
+        loading.add(_watched(chain(ahead, jobs), collecting.problems, loading))
 
-    def _opened(self) -> Loading:
+    def _compared(self, collecting: Collecting) -> Added | None:
+        """What would be added, with what is wrong with that; None where no job could be read."""
+        files, unfit = self._wanted.files, collecting.reading.unfit
+        if self._loading is None:
+            collecting.add_doubles(files, {})
+            return None
+        draft = self._loading.draft()
+        for problem in draft.problems:
+            self.problems.add(problem)
+        self.problems.add_unlisted(draft.problems_more)
+        collecting.add_doubles(files, self._loading.places([job.key for job in unfit]))
+        return draft
+
+    def _opened(self, *, scratch: bool) -> Loading:
         settings, wanted = self._settings, self._wanted
-        self.new_database = not Path(settings.db).exists()
-        engine = open_queue(settings.db, simulated=settings.simulate)
-        self._open.callback(close_queue, engine)
+        if scratch:
+            engine = self._open.enter_context(scratch_queue(simulated=settings.simulate))
+        else:
+            self.new_database = not Path(settings.db).exists()
+            engine = open_queue(settings.db, simulated=settings.simulate)
+            self._open.callback(close_queue, engine)
         loading = Loading(
             engine,
-            Locks(settings.db),
+            Locks(str(engine.url.database)),
             wiring.card(),
             name=self.name,
             sources=[source.name for source in self._sources],
@@ -186,8 +200,9 @@ class Submission:
         return self._open.enter_context(loading)
 
 
-def _until_an_error(jobs: Iterator[Job], problems: Problems) -> Iterator[Job]:
+def _watched(jobs: Iterator[Job], problems: Problems, loading: Loading) -> Iterator[Job]:
+    """*jobs* as they are; from the first error on they are only looked at, for there will be nothing to accept."""
     for job in jobs:
         if problems.errors:
-            return
+            loading.only_look()
         yield job

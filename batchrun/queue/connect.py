@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import quote
 
@@ -41,7 +44,26 @@ def open_queue(path: str | Path, simulated: bool | None = False, *, create: bool
             f"this Python's SQLite is {sqlite3.sqlite_version}; batchrun needs 3.35",
             hint="use a newer Python, or one with a newer SQLite",
         )
-    engine = engine_of(place_of(path, create=create))
+    return _furnished(engine_of(place_of(path, create=create)), path, simulated)
+
+
+@contextmanager
+def scratch_queue(*, simulated: bool) -> Iterator[sa.Engine]:
+    """An empty queue that nobody else sees, and that is gone in the end: to compare jobs with one another.
+
+    Raises StoreError if there is no room for it.
+    """
+    with TemporaryDirectory(prefix="batchrun-") as folder:
+        path = Path(folder) / "batchrun.db"
+        path.touch(mode=0o600)
+        engine = _furnished(engine_of(path), path, simulated)
+        try:
+            yield engine
+        finally:
+            engine.dispose()
+
+
+def _furnished(engine: sa.Engine, path: str | Path, simulated: bool | None) -> sa.Engine:
     try:
         migrate.ensure(engine, simulated=simulated)
     except (sa.exc.DBAPIError, sqlite3.Error) as error:

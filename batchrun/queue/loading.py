@@ -36,7 +36,7 @@ from batchrun.queue.locks import Locks
 from batchrun.queue.merging import Merge
 from batchrun.queue.mistakes import Mistakes, twice, unbounded
 from batchrun.queue.staging import Staging, Written
-from batchrun.queue.statement import Statement, columns_of, param
+from batchrun.queue.statement import Row, Statement, columns_of, param
 from batchrun.queue.submit import Added, Changed, RunTerms, Totals
 from batchrun.queue.tables import jobs, runs
 from batchrun.queue.transaction import Transaction
@@ -156,6 +156,10 @@ class Loading:
         family.prepare(tx.connection)
         self._family.look_up(tx)
 
+    def only_look(self) -> None:
+        """From now on jobs are only counted and compared: nothing of this submit will be accepted."""
+        self._staging.bare = True
+
     def add(self, added: Iterable[Job]) -> None:
         """Load more jobs, in the order of the file."""
         rest = iter(added)
@@ -229,20 +233,34 @@ class Loading:
         first: dict[str, Where] = {}
         singles = []
         for job in chunk:
-            before = first.get(job.key) or self._said_before(tx, job)
+            before = first.get(job.key) or self._said_before(tx, job.key)
             if before is None:
                 first[job.key] = job.where
                 singles.append(job)
             else:
-                self._mistakes.add([twice(job, before)])
+                self._mistakes.add([twice(job.key, job.where, before)])
         return singles
 
-    def _said_before(self, tx: Transaction, job: Job) -> Where | None:
-        row = tx.row(_LOADED, of=self._run, its=job.key)
-        if row is None:
-            known = self._family.find(tx, job.key, job.digest)
-            row = None if known is None else tx.row(_SEEN, it=known.first)
+    def places(self, keys: Sequence[str]) -> dict[str, tuple[int, int]]:
+        """File and line where this submit named those of *keys* that were added, or are in the queue as they are."""
+        found: dict[str, tuple[int, int]] = {}
+        for at in range(0, len(keys), CHUNK):
+            found |= self._perform(partial(self._places, keys[at : at + CHUNK]))
+        return found
+
+    def _places(self, keys: Sequence[str], tx: Transaction) -> dict[str, tuple[int, int]]:
+        return {key: (row[0], row[1]) for key in keys if (row := self._place(tx, key)) is not None}
+
+    def _said_before(self, tx: Transaction, key: str) -> Where | None:
+        row = self._place(tx, key)
         return None if row is None else Where(self._sources[row[0]], row[1])
+
+    def _place(self, tx: Transaction, key: str) -> Row | None:
+        row = tx.row(_LOADED, of=self._run, its=key)
+        if row is None:
+            known = self._family.find(tx, key, b"")
+            row = None if known is None else tx.row(_SEEN, it=known.first)
+        return row
 
     def _take_in(self, done: _Chunk) -> None:
         self._seq += len(done.loaded)
@@ -270,6 +288,7 @@ class Loading:
         While there are problems nothing is added. Raises UsageError if another submit changed the same run meanwhile,
         or took this one for dead.
         """
+        assert not self._staging.bare, "it was only to be looked at"
 
         def accept(tx: Transaction) -> Added:
             self._check(tx)

@@ -34,11 +34,11 @@ class Mistakes:
         self.more += max(0, len(problems) - room)
 
 
-def twice(job: Job, first: Where) -> Problem:
+def twice(key: str, where: Where, first: Where) -> Problem:
     return Problem(
         code=TWICE,
-        where=job.where,
-        message=f"the id `{job.key}` is taken by {first.file}:{first.line}",
+        where=where,
+        message=f"the id `{key}` is taken by {first.file}:{first.line}",
         hint="give each job an id of its own",
     )
 

@@ -92,6 +92,74 @@ def test_all_problems_are_shown_and_nothing_is_added(batchrun: Batchrun, tmp_pat
     assert not (tmp_path / "batchrun-simulated.db").exists()
 
 
+SHORT = '"model": "claude-haiku-5-5", "max_tokens": 9'
+MIXED = [
+    f'{{"id": "a", {SHORT}, "prompt": "1"}}',
+    f'{{"id": "b", {SHORT}, "prompt": 2}}',
+    f'{{"id": "a", {SHORT}, "prompt": "3"}}',
+    f'{{"id": "c", {SHORT}}}',
+    f'{{"id": "c", {SHORT}, "prompt": "5"}}',
+    f'{{"id": "b", {SHORT}, "prompt": "6", "max_tokens": 9}}',
+]
+YAML = """version: 1
+defaults: {model: claude-haiku-5-5, max_tokens: lots}
+jobs:
+  - {id: one, prompt: x}
+  - {id: two, prompt: x}
+  - {id: one, prompt: y}
+"""
+
+
+def told(shown: Shown) -> set[str]:
+    """Place and beginning of each error."""
+    lines = (shown.out + shown.err).splitlines()
+    return {line.partition(": ")[2] for line in lines if line.startswith("error: ") and "   BR" in line}
+
+
+@pytest.mark.parametrize("before", [0, 999, 1_000, 2_500])
+@pytest.mark.parametrize("known", [False, True])
+def test_an_error_hides_no_id_that_stands_twice(
+    before: int, known: bool, batchrun: Batchrun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good = [f'{{"id": "good-{n}", {SHORT}, "prompt": "x"}}' for n in range(before)]
+    path = tmp_path / "bad.jsonl"
+    if known:
+        path.write_text("\n".join([*good, MIXED[0]]))
+        batchrun("submit", "bad.jsonl", "--simulate", "--no-run")
+    path.write_text("\n".join([*good, *MIXED]))
+    shown = batchrun("submit", "bad.jsonl", "--simulate")
+    assert shown.code == 2
+    assert f"bad.jsonl:{before + 3}:1: the id `a` is taken by bad.jsonl:{before + 1}   BR101\n" in shown.err
+    assert f"bad.jsonl:{before + 5}:1: the id `c` is taken by bad.jsonl:{before + 4}   BR101\n" in shown.err
+    assert "error: 5 errors; nothing was added\n" in shown.err
+    assert told(shown) == told(batchrun("check", "bad.jsonl"))
+    assert batchrun("status", "--simulate", "--json").code == 0
+
+
+def test_nor_does_one_in_the_defaults_of_a_file(batchrun: Batchrun, tmp_path: Path) -> None:
+    (tmp_path / "bad.yaml").write_text(YAML)
+    shown = batchrun("submit", "bad.yaml", "--simulate")
+    assert "bad.yaml:6:5: the id `one` is taken by bad.yaml:4   BR101\n" in shown.err
+    assert "error: 2 errors; nothing was added\n" in shown.err
+    assert told(shown) == told(batchrun("check", "bad.yaml"))
+    assert not (tmp_path / "batchrun-simulated.db").exists()
+
+
+def test_a_dry_run_without_a_queue_finds_what_a_submit_finds(batchrun: Batchrun, tmp_path: Path) -> None:
+    (tmp_path / "twice.jsonl").write_text("\n".join([MIXED[0], MIXED[2]]))
+    shown = batchrun("submit", "twice.jsonl", "--simulate", "--dry-run")
+    assert shown.code == 2
+    assert "the id `a` is taken by twice.jsonl:1" in shown.err
+    assert [path.name for path in tmp_path.iterdir()] == ["twice.jsonl"]
+
+
+def test_more_errors_than_can_be_listed_are_counted(batchrun: Batchrun, tmp_path: Path) -> None:
+    jobs_file(tmp_path / "new.jsonl", ["x"] * 1_200, model="claude-newest-9")
+    shown = batchrun("submit", "new.jsonl", "--simulate", "--max-cost", "1")
+    assert "… and 200 more errors: too many to list\n" in shown.err
+    assert "error: 1,200 errors and 1,200 warnings; nothing was added\n" in shown.err
+
+
 def test_under_json_problems_are_lines_and_the_error_is_the_last(batchrun: Batchrun, tmp_path: Path) -> None:
     (tmp_path / "bad.jsonl").write_text("not json\n")
     shown = batchrun("submit", "bad.jsonl", "--json")

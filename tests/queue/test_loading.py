@@ -9,6 +9,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -18,6 +19,7 @@ from batchrun.core.job import Job, Millis, Nanos, RunId, Where
 from batchrun.errors import StoreError, UsageError
 from batchrun.queue import cancelling, clearing, family, loading, merging
 from batchrun.queue import tables as t
+from batchrun.queue.connect import scratch_queue
 from batchrun.queue.loading import Loading
 from batchrun.queue.locks import Locks
 from batchrun.queue.submit import Added, Changed, RunTerms, Same, Totals
@@ -251,6 +253,33 @@ def test_more_mistakes_than_anybody_reads_are_counted(desk: Desk) -> None:
     twice = jobs(f"{n}" for n in range(1500))
     added = desk.submit(twice + twice)
     assert (len(added.problems), added.problems_more) == (1000, 500)
+
+
+def test_a_submit_that_is_only_looked_at_finds_the_same_mistakes_and_stores_no_request(desk: Desk) -> None:
+    desk.submit(jobs("ab"))
+    desk.finish(desk.claim(desk.work())[0], good())
+    with begin(desk) as submit:
+        submit.add([job("a", "edited", line=1), job("b", line=2)])
+        submit.only_look()
+        submit.add([job("c", line=3), job("d", line=4), job("c", line=5)])
+        assert [problem.code for problem in submit.draft().problems] == ["BR101", "BR202"]
+        assert submit.places(["a", "b", "c", "x"]) == {"a": (0, 1), "b": (0, 2), "c": (0, 3)}
+        assert set(bodies(desk)) == {"a", "b"}
+        assert set(desk.states()) == {"a", "b", "c", "d"}
+        with pytest.raises(AssertionError):
+            submit.accept(NOW)
+    assert desk.states() == {"a": "succeeded", "b": "queued"}
+    desk.check()
+
+
+def test_a_scratch_queue_is_gone_in_the_end() -> None:
+    with scratch_queue(simulated=False) as engine:
+        path = Path(engine.url.database or "")
+        with begin(Desk(engine, Locks(path))) as submit:
+            submit.add(jobs("aba"))
+            assert [problem.code for problem in submit.draft().problems] == ["BR101"]
+        assert path.stat().st_mode & 0o077 == path.parent.stat().st_mode & 0o077 == 0
+    assert not path.parent.exists()
 
 
 # -- the same name again -----------------------------------------------------------------------------------------------

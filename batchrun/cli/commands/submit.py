@@ -256,13 +256,13 @@ def _dry(call: Call, settings: Settings, submission: Submission, *, json: bool) 
     if json:
         body: dict[str, Any] = {"dry_run": True, "name": submission.name, "jobs": submission.jobs}
         body["estimate"] = None if estimate is None or same else estimates.record(estimate)
-        body["new"] = 0 if same else submission.jobs if draft is None else draft.new
+        body["new"] = 0 if same or draft is None else draft.new
         body["changed"] = 0 if draft is None else draft.replaced
         document(screen, "submit", body)
         return Exit.OK
     for job in submission.sample:
         screen.line(f'{{"id": {dumps(job.key, screen)}, "request": {request_of(job)}}}')
-    if same or estimate is None:
+    if same or draft is None or estimate is None:
         screen.say("Nothing would be added: all of it was submitted before")
         return Exit.OK
     screen.say(
@@ -270,8 +270,8 @@ def _dry(call: Call, settings: Settings, submission: Submission, *, json: bool) 
     )
     for line in ("", *estimates.block(estimate, "realtime", settings.tier), ""):
         screen.say(line)
-    if draft is None:
-        screen.say(f"Would store run {clean(submission.name)}: {count(submission.jobs, 'job')}")
+    if draft.fresh:
+        screen.say(f"Would store run {clean(draft.name)}: {count(draft.new, 'job')}")
     else:
         screen.say(f"Would have {_said(draft)}")
     return Exit.OK
