@@ -27,7 +27,7 @@ PRAGMAS = (
     "synchronous=FULL",
     "foreign_keys=ON",
     "journal_size_limit=67108864",
-    "cache_size=-64000",
+    "cache_size=-16000",  # 16 MB; the system keeps the rest of the file, and four times as much saved no time
     "trusted_schema=OFF",
 )
 
