@@ -73,8 +73,17 @@ def test_a_job_that_changed_after_its_answer_is_a_problem_until_one_says_what_to
     assert refused.code == 2
     assert "`doc-1` changed since it was submitted from small.jsonl:2" in refused.err
     assert refused.err.endswith("error: 1 error; nothing was added\nhint: correct them and submit again\n")
+    dry = batchrun("submit", "small.jsonl", "--simulate", "--changed", "keep", "--dry-run")
+    assert dry.err.endswith("Nothing would be added: 1 changed, kept as it was\n")
     kept = batchrun("submit", "small.jsonl", "--simulate", "--changed", "keep")
     assert kept.code == 0
+    assert (
+        "Nothing to add: 1 changed, kept as it was; the rest is in run small (r-1) already: 3 succeeded\n" in kept.err
+    )
+    jobs_file(three, ["one", "two, changed", "three, too", "four"])
+    more = batchrun("submit", "small.jsonl", "--simulate", "--changed", "keep", "--no-run")
+    assert "1 new; 1 was there, 2 changed, kept as they were\n" in more.err
+    jobs_file(three, ["one", "two, changed", "three", "four"])
     again = batchrun("submit", "small.jsonl", "--simulate", "--changed", "again")
     assert "1 changed" in again.err
 
@@ -334,6 +343,20 @@ def test_a_cost_cap_stops_the_run_with_6(batchrun: Batchrun, three: Path) -> Non
     assert shown.code == 6
     assert "the rest is queued" in shown.err
     assert "Open. run=small succeeded=" in shown.err
+
+
+def test_a_cap_that_changes_is_said(batchrun: Batchrun, three: Path) -> None:
+    said = "✓ the cost cap of run small (r-1) is "
+    first = batchrun("submit", "small.jsonl", "--simulate", "--no-run")
+    assert said not in first.err
+    given = batchrun("submit", "small.jsonl", "--simulate", "--no-run", "--max-cost", "0.01")
+    assert f"{said}$0.01 now; it had none\n" in given.err
+    assert said not in batchrun("submit", "small.jsonl", "--simulate", "--no-run", "--max-cost", "0.01").err
+    assert said not in batchrun("submit", "small.jsonl", "--simulate", "--dry-run", "--max-cost", "0.02").err
+    jobs_file(three, ["one", "two", "three", "four"])
+    raised = batchrun("submit", "small.jsonl", "--simulate", "--no-run", "--max-cost", "0.02")
+    assert f"{said}$0.02 now; it was $0.01\n" in raised.err
+    assert json.loads(batchrun("status", "--simulate", "--json").out)["runs"][0]["max_cost"]["amount"] == "0.02"
 
 
 # -- refusals --------------------------------------------------------------------------------------------------------

@@ -22,6 +22,7 @@ from batchrun.errors import Exit, UsageError
 
 if TYPE_CHECKING:
     from batchrun.core.estimate import Estimate
+    from batchrun.core.job import Nanos
     from batchrun.library.submission import Submission, Wanted
     from batchrun.queue.rows import RunSummary
     from batchrun.queue.submit import Added
@@ -158,14 +159,16 @@ def _stored(call: Call, settings: Settings, submission: Submission, *, yes: bool
     """Add what is new. None if the person who was asked did not want it."""
     if submission.same is not None:
         run = f"r-{submission.same.run}"
-        _nothing_to_add(call, run)
+        _nothing_to_add(call, run, kept=0)
         return Stored(run=run, record={"new": 0, "changed": 0, "estimate": None})
     draft, estimate = submission.draft, submission.estimate
     assert draft is not None
     assert estimate is not None
+    cap = None if draft.fresh else _cap(call, draft)
     if not draft.new and not draft.replaced:
         added = submission.accept()
-        _nothing_to_add(call, f"r-{added.run}")
+        _nothing_to_add(call, f"r-{added.run}", kept=added.kept)
+        _say_cap(call, added, cap)
         return Stored(run=f"r-{added.run}", record=_record(added, estimate))
     screen = call.screen
     if not _agreed(screen, settings, submission, estimate, yes=yes):
@@ -175,6 +178,7 @@ def _stored(call: Call, settings: Settings, submission: Submission, *, yes: bool
     if submission.new_database:
         screen.say(f"{screen.talk_mark(Mark.OK)} made the database {clean(settings.db)}")
     screen.say(f"{screen.talk_mark(Mark.OK)} {_said(added)}")
+    _say_cap(call, added, cap)
     return Stored(run=f"r-{added.run}", record=_record(added, estimate))
 
 
@@ -212,16 +216,38 @@ def _said(added: Added) -> str:
         return f"stored {name}: {count(added.new, 'job')}"
     parts = [f"{added.new:,} new"] if added.new else []
     parts += [f"{added.replaced:,} changed"] if added.replaced else []
-    rest = [f"{added.unchanged:,} were there"] if added.unchanged else []
-    rest += [f"{added.kept:,} that changed stay as they were"] if added.kept else []
+    rest = [f"{added.unchanged:,} {'was' if added.unchanged == 1 else 'were'} there"] if added.unchanged else []
+    rest += [_kept(added.kept)] if added.kept else []
     return f"added to {name}: {', '.join(parts)}{'; ' if rest else ''}{', '.join(rest)}"
 
 
-def _nothing_to_add(call: Call, ref: str) -> None:
+def _kept(n: int) -> str:
+    return f"{n:,} changed, kept as {'it was' if n == 1 else 'they were'}"
+
+
+def _cap(call: Call, draft: Added) -> Nanos | None:
+    """The cost cap of the known run that *draft* adds to, as it is now."""
+    with call.reading() as reading:
+        return reading.run(f"r-{draft.run}").budget
+
+
+def _say_cap(call: Call, added: Added, before: Nanos | None) -> None:
+    """Say that a known run has another cost cap than *before*."""
+    if added.fresh:
+        return
+    now = _cap(call, added)
+    if now != before:
+        was = "it had none" if before is None else f"it was {dollars(before)}"
+        mark = call.screen.talk_mark(Mark.OK)
+        call.screen.say(f"{mark} the cost cap of run {clean(added.name)} (r-{added.run}) is {dollars(now)} now; {was}")
+
+
+def _nothing_to_add(call: Call, ref: str, *, kept: int) -> None:
     with call.reading() as reading:
         run = reading.run(ref)
     facts = ", ".join(_facts(run))
-    call.screen.say(f"Nothing to add: all of it is in run {clean(run.name)} ({ref}) already: {facts}")
+    what = f"{_kept(kept)}; the rest" if kept else "all of it"
+    call.screen.say(f"Nothing to add: {what} is in run {clean(run.name)} ({ref}) already: {facts}")
     if not run.left:
         call.screen.say("To run it a second time, add --again")
 
@@ -263,7 +289,8 @@ def _dry(call: Call, settings: Settings, submission: Submission, *, json: bool) 
     for job in submission.sample:
         screen.line(f'{{"id": {dumps(job.key, screen)}, "request": {request_of(job)}}}')
     if same or draft is None or estimate is None:
-        screen.say("Nothing would be added: all of it was submitted before")
+        kept = _kept(draft.kept) if draft is not None and draft.kept else "all of it was submitted before"
+        screen.say(f"Nothing would be added: {kept}")
         return Exit.OK
     screen.say(
         headline(submission.files, submission.shapes, submission.jobs, len(estimate.models), submission.problems)
