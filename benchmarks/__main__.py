@@ -7,7 +7,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks import claim, disk, finish, memory, realtime, recovery, startup, submit
+from benchmarks import claim, disk, finish, limits, memory, realtime, recovery, startup, submit
 from benchmarks.measure import Scale
 from benchmarks.table import Row, drawn
 
@@ -17,6 +17,7 @@ BENCHMARKS = {
     "disk": disk.measure,
     "realtime": realtime.measure,
     "claim": claim.measure,
+    "limits": limits.measure,
     "memory": memory.measure,
     "recovery": recovery.measure,
     "finish": finish.measure,
