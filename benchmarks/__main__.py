@@ -7,7 +7,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks import claim, disk, finish, limits, memory, realtime, recovery, startup, submit
+from benchmarks import claim, disk, export, finish, limits, memory, realtime, recovery, startup, submit
 from benchmarks.measure import Scale
 from benchmarks.table import Row, drawn
 
@@ -21,6 +21,7 @@ BENCHMARKS = {
     "memory": memory.measure,
     "recovery": recovery.measure,
     "finish": finish.measure,
+    "export": export.measure,
 }
 
 QUICK = Scale(large=100_000, submitted=100_000, answers=10_000, rounds=2)

@@ -12,7 +12,7 @@ from benchmarks.canned import MODEL, message
 
 _RUN = """
 INSERT INTO runs (id, name, stem, state, mode, account, source, created)
-VALUES (?, ?, ?, 'open', 'realtime', ?, '[]', 1)
+VALUES (?, ?, ?, 'open', 'realtime', ?, '["jobs.jsonl"]', 1)
 """
 _PAUSE = "INSERT INTO pauses (scope, subject, reason, message, since) VALUES ('model', ?, 'model', 'not found', 1)"
 _JOBS = """
