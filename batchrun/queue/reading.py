@@ -17,7 +17,7 @@ from typing import Any, Self
 from urllib.parse import quote
 
 from batchrun import __version__
-from batchrun.core.job import Millis, RunId, WorkerId
+from batchrun.core.job import Millis, Nanos, RunId, WorkerId
 from batchrun.core.suggest import did_you_mean
 from batchrun.errors import SchemaError, StoreError, UsageError
 from batchrun.queue.rows import PAUSE, RUN, Overview, RunSummary, WorkerRow, pause_of, run_of
@@ -29,6 +29,9 @@ PATIENCE = 5.0
 SHOWN = 10
 """A status shows every run that is not done, and so many of the newest that are."""
 
+
+MODELS = 50
+"""Models of a run up to which it is looked what its next jobs cost."""
 
 LATEST = 300
 SPEED_WINDOW = 60_000
@@ -67,6 +70,12 @@ _NEXT_CLASS = """
 SELECT error FROM jobs WHERE run = ? AND state IN ('failed', 'held') AND error > ? ORDER BY error LIMIT 1
 """
 _COUNTS = "SELECT state, n FROM run_counts WHERE run = ?"
+_NEXT_WORST = """
+SELECT (SELECT j.worst FROM jobs j WHERE j.run = c.run AND j.model = c.model AND j.state = 'queued'
+        ORDER BY j.seq LIMIT 1)
+FROM run_counts c JOIN runs r ON r.id = c.run
+WHERE c.run = ? AND c.state = 'queued' AND c.n > 0 AND r.state = 'open' AND r.budget IS NOT NULL LIMIT ?
+"""
 _NEXT_DUE = "SELECT MIN(due) FROM jobs WHERE state = 'waiting'"
 _PRESENT = """SELECT id, role, pid, host, command, started FROM workers WHERE "left" IS NULL ORDER BY id"""
 _PAUSES = f"SELECT {PAUSE} FROM pauses ORDER BY since, scope, subject"
@@ -197,7 +206,14 @@ class Reading:
         return by_id or self.rows(_RUNS_BY_NAME, ref) or (self.rows(_RUNS_BY_PREFIX, ref, ref) if ref else [])
 
     def _run(self, row: Any) -> RunSummary:
-        return run_of(row, self.rows(_COUNTS, row[0]))
+        return run_of(row, self.rows(_COUNTS, row[0]), self._next_worst(row[0]))
+
+    def _next_worst(self, run: int) -> Nanos | None:
+        """Each model's next job is the one that may be claimed; a dear one lets those of other models go."""
+        found = [worst for (worst,) in self.rows(_NEXT_WORST, run, MODELS + 1)]
+        if None in found or len(found) > MODELS:
+            return None
+        return min(found, default=None)
 
     # -- the database -------------------------------------------------------------------------------------------------
 

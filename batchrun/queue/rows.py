@@ -39,6 +39,7 @@ class RunSummary:
     deadline: Millis | None = None
     done: Millis | None = None
     cancelled: Millis | None = None
+    next_worst: Nanos | None = None  #: at most, of the cheapest job that may be next; None without a cap, or unknown
 
     @property
     def ref(self) -> str:
@@ -97,7 +98,7 @@ RUN = """r.id, r.name, r.state, r.mode, r.loader, r.source, r.source_digest, r.a
 PAUSE = "scope, subject, reason, message, since, until, probes, probed, hint"
 
 
-def run_of(row: Sequence[Any], counts: Iterable[tuple[str, int]]) -> RunSummary:
+def run_of(row: Sequence[Any], counts: Iterable[tuple[str, int]], next_worst: Nanos | None) -> RunSummary:
     (id_, name, state, mode, loader, source, digest, account, wanted, origin, organization, workspace, word, *rest) = (
         row
     )
@@ -125,6 +126,7 @@ def run_of(row: Sequence[Any], counts: Iterable[tuple[str, int]]) -> RunSummary:
         deadline=deadline,
         done=done,
         cancelled=cancelled,
+        next_worst=next_worst,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from batchrun.core.figures import count, dollars, hour, span
 from batchrun.core.job import Millis
@@ -128,13 +129,28 @@ def _open(run: RunSummary, seen: Overview, now: Millis) -> Doing:
     held = pause_of(run, seen.pauses)
     if held is not None:
         return Doing(words=f"paused since {hour(held.since, now)}", command="batchrun resume")
-    if run.budget is not None and run.spent + run.reserved >= run.budget:
-        return Doing(words="its cost cap is reached", command=f"batchrun submit {_files(run)}")
+    if _penniless(run) and not (seen.workers and run.sent):  # what is out gives back most of what is reserved for it
+        command = f"batchrun submit {_files(run)}{_named(run)} --max-cost MORE"
+        return Doing(words="its cost cap leaves no money for another job", command=command)
     if run.left == run.n(State.HELD):
         return Doing(words="waits for a word from you", command=f"batchrun errors {word(run.name)}")
     if seen.workers:
         return Doing(words="is being worked on")
     return Doing(words="nobody is running it", command=f"batchrun run {word(run.name)}")
+
+
+def _penniless(run: RunSummary) -> bool:
+    """Whether its cost cap keeps back what may be sent next: a pass would end at once."""
+    if run.budget is None or not run.n(State.QUEUED, State.WAITING):
+        return False
+    left = run.budget - run.spent - run.reserved
+    return left <= 0 or (run.next_worst is not None and run.next_worst > left)
+
+
+def _named(run: RunSummary) -> str:
+    """The flag that leads to *run* where its file's name would not."""
+    usual = "stdin" if run.sources[0] == "-" else Path(run.sources[0]).stem
+    return "" if run.name == usual else f" --name {word(run.name)}"
 
 
 def _files(run: RunSummary) -> str:

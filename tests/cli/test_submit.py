@@ -343,6 +343,18 @@ def test_a_cost_cap_stops_the_run_with_6(batchrun: Batchrun, three: Path) -> Non
     assert shown.code == 6
     assert "the rest is queued" in shown.err
     assert "Open. run=small succeeded=" in shown.err
+    status = batchrun("status", "--simulate").out
+    said = "Its cost cap leaves no money for another job: batchrun --simulate submit small.jsonl --max-cost MORE\n"
+    assert status.endswith(said)
+    assert batchrun("run", "--simulate").code == 6
+    assert batchrun("submit", "small.jsonl", "--simulate", "--max-cost", "1").code == 0
+
+
+def test_a_named_run_is_named_where_it_is_told_how_to_go_on(batchrun: Batchrun, three: Path) -> None:
+    batchrun("submit", "small.jsonl", "--simulate", "--name", "night", "--max-cost", "0.00001", "-q")
+    assert "submit small.jsonl --name night --max-cost MORE\n" in batchrun("status", "--simulate").out
+    batchrun("submit", "small.jsonl", "--simulate", "--name", "night", "--max-cost", "1", "-q")
+    assert "Look: " in batchrun("status", "--simulate").out
 
 
 def test_a_cap_that_changes_is_said(batchrun: Batchrun, three: Path) -> None:

@@ -15,7 +15,7 @@ from batchrun.core.states import State
 from batchrun.errors import Exit, SchemaError, StoreError, UsageError
 from batchrun.queue.answers import answers
 from batchrun.queue.locks import Locks
-from batchrun.queue.reading import LATEST, SHOWN, NoQueue, Reading, UnknownRun
+from batchrun.queue.reading import LATEST, MODELS, SHOWN, NoQueue, Reading, UnknownRun
 from batchrun.queue.story import attempts, events, jobs_named, keys_like, request
 from tests.stock import MINUTE, NOON, SECOND, Stock
 
@@ -285,6 +285,31 @@ def test_the_speed_of_a_run_comes_from_its_latest_attempts(path: Path) -> None:
         assert reading.speeds(Millis(NOON + 10 * MINUTE)) == {}
 
 
+def test_of_a_capped_run_it_is_known_what_its_cheapest_next_job_costs(path: Path) -> None:
+    with Stock(path) as stock:
+        capped, free, done = (stock.run(name, budget=100) for name in ("capped", "free", "done"))
+        for model, worst in (("a", 7), ("a", 1), ("b", 5)):
+            stock.job(capped, f"{model}{worst}", model=model, worst=worst)
+        stock.job(capped, "sent", "succeeded", worst=2)
+        stock.job(free, "unbounded")
+        stock.job(free, "bounded", model="a", worst=3)
+        stock.job(done, "sent", "succeeded", worst=2)
+        stock.job(stock.run("uncapped"), "x", worst=2)
+    with Reading.open(path) as reading:
+        found = {run.name: run.next_worst for run in reading.overview().runs}
+        assert found == {"capped": 5, "free": None, "done": None, "uncapped": None}
+        assert reading.run("capped").next_worst == 5
+
+
+def test_with_very_many_models_it_is_not_looked_for(path: Path) -> None:
+    with Stock(path) as stock:
+        run = stock.run("wide", budget=100)
+        for n in range(MODELS + 1):
+            stock.job(run, f"{n}", model=f"model-{n}", worst=n + 1)
+    with Reading.open(path) as reading:
+        assert reading.run("wide").next_worst is None
+
+
 # -- what a look costs ------------------------------------------------------------------------------------------------
 
 
@@ -323,7 +348,7 @@ def test_a_status_costs_the_same_at_any_size(tmp_path: Path, monkeypatch: pytest
         path = tmp_path / f"{size}.db"
         with Stock(path) as stock:
             stock.worker()
-            run = stock.run("nightly")
+            run = stock.run("nightly", budget=1)
             stock.many(run, size // 2, "failed", error="overloaded_error")
             stock.many(run, size // 4, "queued", first=size)
             stock.many(run, size // 4, "waiting", first=2 * size)

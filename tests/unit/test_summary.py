@@ -151,6 +151,10 @@ def test_moments_are_local(monkeypatch: pytest.MonkeyPatch) -> None:
 # -- what is going on -------------------------------------------------------------------------------------------------
 
 
+CAPPED = "its cost cap leaves no money for another job"
+MORE = "batchrun submit jobs.jsonl"
+
+
 @pytest.mark.parametrize(
     ("found", "overview", "words", "command"),
     [
@@ -163,7 +167,13 @@ def test_moments_are_local(monkeypatch: pytest.MonkeyPatch) -> None:
         (run(account=2), seen(pauses=(pause(),)), "nobody is running it", "batchrun run nightly"),
         (run(account=None), seen(pauses=(pause(),)), "paused since 12:00", "batchrun resume"),
         (run(), seen(pauses=(pause("model", "1:m"),)), "nobody is running it", "batchrun run nightly"),
-        (run(spent=Nanos(6), reserved=Nanos(4), budget=Nanos(10)), seen(), "its cost cap is reached", "batchrun submit jobs.jsonl"),
+        (run(spent=Nanos(6), reserved=Nanos(4), budget=Nanos(10)), seen(), CAPPED, f"{MORE} --name nightly --max-cost MORE"),
+        (run(spent=Nanos(6), budget=Nanos(10), next_worst=Nanos(5), name="jobs"), seen(), CAPPED, f"{MORE} --max-cost MORE"),
+        (run(spent=Nanos(6), budget=Nanos(10), next_worst=Nanos(5), name="stdin", sources=("-",)), seen(workers=(WORKER,)), CAPPED, "batchrun submit - --max-cost MORE"),
+        (run({State.QUEUED: 1, State.RUNNING: 1}, budget=Nanos(10), next_worst=Nanos(11)), seen(workers=(WORKER,)), "is being worked on", ""),
+        (run(spent=Nanos(6), budget=Nanos(10), next_worst=Nanos(4)), seen(), "nobody is running it", "batchrun run nightly"),
+        (run(spent=Nanos(6), budget=Nanos(10)), seen(), "nobody is running it", "batchrun run nightly"),
+        (run({State.HELD: 1}, spent=Nanos(10), budget=Nanos(10)), seen(), "waits for a word from you", "batchrun errors nightly"),
         (run({State.HELD: 2}), seen(), "waits for a word from you", "batchrun errors nightly"),
         (run(state=RunState.LOADING, loader=7), seen(loaders={7}), "its jobs are being added", ""),
         (run(state=RunState.LOADING, loader=7), seen(), "adding its jobs was cut short", "batchrun submit jobs.jsonl"),
