@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import subprocess
 import tempfile
 import time
 from pathlib import Path
@@ -41,7 +42,10 @@ def main() -> int:
     for name in said.only or BENCHMARKS:
         began = time.monotonic()
         with tempfile.TemporaryDirectory(prefix="batchrun-benchmark-", dir=said.folder) as folder:
-            rows += BENCHMARKS[name](said.scale, Path(folder))
+            try:
+                rows += BENCHMARKS[name](said.scale, Path(folder))
+            except subprocess.CalledProcessError as error:
+                rows.append(Row(what=name, budget="", measured="broke off", floor=str(error), fine=False))
         print(f"{name}: {time.monotonic() - began:.0f} s", flush=True)
     print()
     print(drawn(rows))
