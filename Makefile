@@ -2,7 +2,7 @@
 PYTHON ?= .venv/bin/python
 BIN := $(dir $(PYTHON))
 
-.PHONY: help install check test sweep bench docs
+.PHONY: help install check test sweep crash bench docs
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' Makefile
@@ -22,8 +22,11 @@ check: ## format, lint, layers, types: what must be clean before a commit
 test: ## the quick tests (under three minutes on two cores)
 	$(PYTHON) -m pytest -n auto
 
-sweep: check ## everything slow: checks, every crash point, random kills, negative controls
-	$(PYTHON) -m pytest -n 2 -m sweep
+sweep: check ## checks, and many simulated nights
+	$(PYTHON) -m pytest -n 2 -m sweep tests/scheduler
+
+crash: ## kill real processes at every boundary, and at random; takes a quiet machine some minutes
+	$(PYTHON) -m pytest -n 2 -m sweep tests/crash
 
 bench: ## ratios of speed, processor time, memory and disk against bare floors, in one table
 	$(PYTHON) -m benchmarks
