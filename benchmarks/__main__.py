@@ -44,7 +44,7 @@ def main() -> int:
         with tempfile.TemporaryDirectory(prefix="batchrun-benchmark-", dir=said.folder) as folder:
             try:
                 rows += BENCHMARKS[name](said.scale, Path(folder))
-            except subprocess.CalledProcessError as error:
+            except subprocess.CalledProcessError:
                 rows.append(Row(what=name, budget="", measured="broke off", floor="see above", fine=False))
         print(f"{name}: {time.monotonic() - began:.0f} s", flush=True)
     print()
