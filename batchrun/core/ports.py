@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Protocol
 
 from batchrun.core.account import Account
+from batchrun.core.batch import Item, Page, Remote
 from batchrun.core.claim import (
     Claim,
     Finish,
@@ -61,6 +62,34 @@ class Transport(Protocol):
     async def close(self) -> None: ...
 
 
+class BatchApi(Protocol):
+    """The way to Message Batches. Each call is made once: no retries, no redirects; what goes wrong is an outcome."""
+
+    async def create(self, body: bytes, *, betas: Sequence[str], headers: Mapping[str, str]) -> Remote | Outcome:
+        """POST *body*, `{"requests": [...]}`. Any outcome but a clear refusal leaves open whether the batch stands."""
+        ...
+
+    async def page(self, after: str | None = None) -> Page | Outcome:
+        """The newest batches of the workspace, or those that are older than *after*: up to 1,000."""
+        ...
+
+    async def find(self, remote: str) -> Remote | Outcome: ...
+
+    async def cancel(self, remote: str) -> Remote | Outcome: ...
+
+    async def delete(self, remote: str) -> Outcome | None:
+        """None once it is deleted; the API refuses while it has not ended."""
+        ...
+
+    def results(self, remote: str) -> AsyncIterator[Item | Outcome]:
+        """The results from the start of the file, one line at a time, in any order.
+
+        An outcome that is no item is the last thing that comes: the download went wrong there. Without one the file
+        ended as a whole file does, which it may also do too early.
+        """
+        ...
+
+
 class Store(Protocol):
     """The persistent queue. Each verb is one transaction, durable when it returns.
 
@@ -77,7 +106,10 @@ class Store(Protocol):
         ...
 
     async def work(self, now: Millis) -> Sequence[OpenRun]:
-        """Runs that are open, with queued or waiting jobs; promotes what is due (at most 1,000 jobs a call)."""
+        """Runs that are open, with queued or waiting jobs; promotes what is due (at most 1,000 jobs a call).
+
+        Lets pauses that a wrong clock put into the future begin now.
+        """
         ...
 
     async def next_due(self) -> Sequence[tuple[RunId, str, Millis]]:
