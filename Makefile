@@ -22,10 +22,10 @@ check: ## format, lint, layers, types: what must be clean before a commit
 test: ## the quick tests (under three minutes on two cores)
 	$(PYTHON) -m pytest -n auto
 
-sweep: check ## checks, and many simulated nights
+sweep: check crash ## checks, many simulated nights, and real processes killed at every boundary
 	$(PYTHON) -m pytest -n 2 -m sweep tests/scheduler
 
-crash: ## kill real processes at every boundary, and at random; takes a quiet machine some minutes
+crash: ## real processes killed at every boundary, and at random: some minutes
 	$(PYTHON) -m pytest -n 2 -m sweep tests/crash
 
 bench: ## ratios of speed, processor time, memory and disk against bare floors, in one table
