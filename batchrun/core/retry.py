@@ -24,6 +24,9 @@ from batchrun.core.outcome import (
     billed,
 )
 
+LONGEST = 24 * 60 * 60.0
+"""Seconds that anything waits at most, whatever the server asks: a day later it is worth one more request."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryPolicy:
@@ -53,7 +56,7 @@ class Fail:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Try again in `seconds`; `counts` tells whether it was one of the job's tries."""
+    """Try again in `seconds` (at most `LONGEST`); `counts` tells whether it was one of the job's tries."""
 
     seconds: float
     counts: bool
@@ -94,19 +97,19 @@ def decide(
         case RateLimited(retry_after=after):
             # Jitter on top of what the server asked keeps a thousand jobs from coming back in one moment.
             least = policy.backoff(limited + 1, 1.0) if after is None else max(after, 0.0)
-            return Wait(least + policy.backoff(1, jitter), counts=False)
+            return _wait(least + policy.backoff(1, jitter), counts=False)
         case Overloaded(retry_after=after):
             seconds = max(after or 0.0, policy.backoff(nth, jitter, cap=policy.overload_cap))
-            return Wait(seconds, counts=False) if free else _again(nth, policy, seconds)
+            return _wait(seconds, counts=False) if free else _again(nth, policy, seconds)
         case ServerFailed(retry_after=after):
             seconds = max(after or 0.0, policy.backoff(nth, jitter))
-            return Wait(seconds, counts=False) if free else _again(nth, policy, seconds)
+            return _wait(seconds, counts=False) if free else _again(nth, policy, seconds)
         case Dropped() | Misrouted(billed=Billed.MAYBE):
             return _again(nth, policy, policy.backoff(nth, jitter))
         case Expired():
             return _again(nth, policy, 0.0)
         case Unreachable() | Misrouted():
-            return Wait(policy.backoff(nth, jitter), counts=False)
+            return _wait(policy.backoff(nth, jitter), counts=False)
         case ModelUnavailable() | AccountStopped():
             return Release()
         case Canceled(by_user=by_user):
@@ -118,4 +121,8 @@ def decide(
 def _again(nth: int, policy: RetryPolicy, seconds: float) -> Decision:
     if nth >= policy.tries:
         return Fail(f"gave up after {nth} tries")
-    return Wait(seconds, counts=True)
+    return _wait(seconds, counts=True)
+
+
+def _wait(seconds: float, *, counts: bool) -> Wait:
+    return Wait(min(seconds, LONGEST), counts)

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from batchrun.core.claim import OpenRun
 from batchrun.core.job import Millis, Nanos, RunId
-from batchrun.core.retry import RetryPolicy
+from batchrun.core.retry import LONGEST, RetryPolicy
 from batchrun.core.states import ARROWS, FINAL, RunState, State
 from batchrun.queue import pauses
 from batchrun.queue.statement import Row, Statement, lit, param
@@ -22,8 +22,8 @@ OPEN = (
     runs.c.state.in_([lit(RunState.LOADING), lit(RunState.OPEN)]),  # what the index on them says: ix_runs_open
 )
 
-LONGEST_WAIT = 48 * 60 * 60 * 1000
-"""Milliseconds: more than any job is told to wait (the scheduler waits a day at most)."""
+LONGEST_WAIT = round(2 * LONGEST * 1000)
+"""Milliseconds: more than any job is told to wait, by a day for a clock that was set back a little meanwhile."""
 
 PROMOTED = 1000
 """Jobs whose time has come that one call puts into the queue at most, so that a claim never waits for a million."""

@@ -11,6 +11,7 @@ from batchrun.core.estimate import guessed_output
 from batchrun.core.limits import Dimension, Limits
 from batchrun.core.outcome import Limited, Told, Usage
 from batchrun.core.ports import Clock
+from batchrun.core.retry import LONGEST
 from batchrun.scheduler.gate import Gate
 
 AHEAD = 0.25
@@ -147,7 +148,7 @@ class Lane:
         self._input_ratio = min(max(_towards(self._input_ratio, ratio), 0.1), 10.0)
 
     def rest(self, seconds: float | None) -> float:
-        """Let nothing out for *seconds* (None: a growing breath); returns how long it is from now."""
+        """Let nothing out for *seconds*, a day at most (None: a growing breath); returns how long it is from now."""
         resting = self.blocked_for()
         if resting > 0.0 and seconds is None:
             return resting
@@ -155,7 +156,7 @@ class Lane:
             seconds = min(FIRST_BREATH * 2.0 ** min(self.breaths, 10), LONGEST_BREATH)
         if resting == 0.0:
             self.breaths += 1  # the answers of one episode make one rest
-        self._blocked_until = max(self._blocked_until, self._clock.steady() + seconds)
+        self._blocked_until = max(self._blocked_until, self._clock.steady() + min(seconds, LONGEST))
         return self.blocked_for()
 
     def learn(self, told: Told) -> bool:

@@ -27,7 +27,7 @@ from batchrun.core.outcome import (
     Unreachable,
     Usage,
 )
-from batchrun.core.retry import Cancel, Decision, Fail, Release, RetryPolicy, Succeed, Wait, decide
+from batchrun.core.retry import LONGEST, Cancel, Decision, Fail, Release, RetryPolicy, Succeed, Wait, decide
 
 POLICY = RetryPolicy()
 REPLY = Reply()
@@ -113,6 +113,16 @@ def test_what_the_server_asks_is_the_least_wait(outcome: Outcome) -> None:
     assert decided(outcome, jitter=0.0) == Wait(7.0, counts=True)
 
 
+@pytest.mark.parametrize("asked", [LONGEST + 1.0, 1e9])
+@pytest.mark.parametrize("kind", [RateLimited, Overloaded, ServerFailed])
+def test_nobody_waits_longer_than_a_day_whatever_the_server_asks(
+    kind: type[RateLimited | Overloaded | ServerFailed], asked: float
+) -> None:
+    decision = decided(kind(reply=REPLY, retry_after=asked))
+    assert isinstance(decision, Wait)
+    assert decision.seconds == LONGEST == 86_400.0
+
+
 def test_an_expired_item_of_a_batch_is_tried_again_at_once() -> None:
     assert decided(Expired(reply=REPLY)) == Wait(0.0, counts=True)
     assert isinstance(decided(Expired(reply=REPLY), tries=POLICY.tries - 1), Fail)
@@ -168,7 +178,7 @@ def test_no_wait_is_negative_and_no_counted_wait_goes_beyond_the_last_try(
 ) -> None:
     decision = decided(outcome, tries=tries, limited=limited, jitter=jitter, outage=outage)
     if isinstance(decision, Wait):
-        assert decision.seconds >= 0.0
+        assert 0.0 <= decision.seconds <= LONGEST
         assert not decision.counts or tries + 1 < POLICY.tries
 
 
