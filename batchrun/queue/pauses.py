@@ -20,6 +20,14 @@ _WRITE = Statement(
         index_elements=["scope", "subject"], set_={name: _write.excluded[name] for name in _FACTS[2:]}
     )
 )
+_MEND = Statement(
+    pauses.update()
+    .where(sa.or_(pauses.c.since > param("now"), pauses.c.probed > param("now")))
+    .values(
+        since=sa.case((pauses.c.since > param("now"), param("now")), else_=pauses.c.since),
+        probed=sa.case((pauses.c.probed > param("now"), param("now")), else_=pauses.c.probed),
+    )
+)
 _LIFT = Statement(pauses.delete().where(pauses.c.scope == param("the_scope"), pauses.c.subject == param("the_subject")))
 
 
@@ -43,6 +51,13 @@ def standing(tx: Transaction) -> Sequence[Pause]:
 def write(tx: Transaction, pause: Pause) -> None:
     """The pause of its scope and subject, in place of an older one."""
     tx.run(_WRITE, **{name: getattr(pause, name) for name in _FACTS})
+
+
+def mend(tx: Transaction, now: Millis) -> int:
+    """Pauses that begin later than *now*, or were asked about later, were written by a clock that was wrong: they
+    begin now, so that they are asked about in time. Their ends are the API's or a person's words, and stay.
+    """
+    return tx.run(_MEND, now=now)
 
 
 def lift(tx: Transaction, scope: PauseScope, subject: str) -> bool:

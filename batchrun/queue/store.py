@@ -97,6 +97,7 @@ class QueueStore:
 
         def work(tx: Transaction) -> Sequence[OpenRun]:
             runs.promote(tx, now)
+            pauses.mend(tx, now)
             return runs.work(tx)
 
         return await self._performer.perform(work)

@@ -105,6 +105,23 @@ def test_there_is_one_pause_of_a_scope_and_subject_and_it_can_be_lifted(desk: De
     assert desk.wait(desk.store.pauses()) == []
 
 
+def test_what_a_wrong_clock_wrote_into_a_pause_becomes_now_and_its_end_stays(desk: Desk) -> None:
+    later, before = Millis(NOW + 1), Millis(NOW - 1)
+    for written in (
+        pause("since", until=later),
+        pause("probed", probes=2, probed=later),
+        pause("sound", probes=2, probed=before),
+    ):
+        desk.wait(desk.store.pause(written))
+    for moment, since in ((Millis(NOW + 5), NOW), (before, before)):
+        desk.wait(desk.store.work(moment))
+        assert {one.since for one in desk.wait(desk.store.pauses())} == {since}
+    mended = {one.subject: one for one in desk.wait(desk.store.pauses())}
+    assert (mended["since"].until, mended["since"].probed) == (later, None)
+    assert (mended["probed"].probes, mended["probed"].probed) == (2, before)
+    assert mended["sound"].probed == before
+
+
 # -- events ------------------------------------------------------------------------------------------------------------
 
 SOME: dict[str, typing.Any] = {

@@ -13,10 +13,12 @@ from batchrun.core.events import JobSucceeded, LimitsLearned
 from batchrun.core.job import Millis, Nanos
 from batchrun.core.limits import Dimension, Limits
 from batchrun.core.outcome import Flag
+from batchrun.core.retry import LONGEST
 from batchrun.errors import Exit
 from batchrun.queue import cancelling
 from batchrun.queue import tables as t
 from batchrun.queue.writing import perform_now
+from batchrun.scheduler.lane import Lane
 from batchrun.simulator.effects import Effect, Kind
 from batchrun.simulator.plan import Metering, Money, Outage, Pace, Plan
 from tests import virtual
@@ -116,6 +118,28 @@ def test_the_lane_rests_for_as_long_as_the_server_asks(tmp_path: Path) -> None:
     in_world(tmp_path, story)
 
 
+def test_a_server_that_asks_for_a_month_is_asked_again_after_a_day(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        world.add(["[[simulate: 429 2592000 x1]]"])
+        for hours in (0.0, 1.0, 22.9):
+            await world.clock.sleep(hours * 3600)
+            await world.live(once=True)
+            assert world.states() == {"waiting": 1}
+        await world.clock.sleep(0.2 * 3600)
+        await world.live(once=True)
+        assert world.states() == {"succeeded": 1}
+
+    in_world(tmp_path, story)
+
+
+def test_a_lane_rests_for_a_day_at_most(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        lane = Lane("haiku", Limits(), most=4, clock=world.clock, told=True)
+        assert lane.rest(2_592_000.0) == lane.blocked_for() == LONGEST
+
+    in_world(tmp_path, story)
+
+
 def test_a_spend_cap_stops_everything_wastes_little_and_leaves_the_jobs_queued(tmp_path: Path) -> None:
     plan = Plan(pace=QUICK, money=Money(spend_cap_requests=20))
 
@@ -159,6 +183,31 @@ def test_a_standing_pause_costs_no_call_until_its_probe_is_due_and_the_probe_lif
         assert not world.rows(t.pauses)
 
     in_world(tmp_path, story, plan)
+
+
+def test_a_pause_that_a_wrong_clock_put_into_the_future_is_asked_about_after_a_quarter_of_an_hour(
+    tmp_path: Path,
+) -> None:
+    decade = 10 * 365 * 86_400_000
+
+    async def story(world: World) -> None:
+        world.add([f"question {n}" for n in range(30)])
+        world.clock.step_wall(decade)
+        await world.live()
+        world.clock.step_wall(-decade)
+        world.simulator.change(Plan(pace=QUICK))
+        calls = len(world.simulator.ledger.entries)
+        ended = await world.live()
+        assert ended is not None
+        assert ended.exit is Exit.MONEY
+        assert len(world.simulator.ledger.entries) == calls
+        await world.clock.sleep(16 * 60)
+        ended = await world.live()
+        assert ended is not None
+        assert ended.exit is Exit.OK
+        assert world.states() == {"succeeded": 30}
+
+    in_world(tmp_path, story, Plan(pace=QUICK, money=Money(spend_cap_requests=5)))
 
 
 def test_a_key_that_is_refused_is_found_out_before_any_job_is_claimed(tmp_path: Path) -> None:
