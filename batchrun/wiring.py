@@ -10,6 +10,7 @@ import shlex
 import signal
 import socket
 import sys
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
@@ -166,9 +167,15 @@ def _connections(wanted: int) -> int:
 
 @contextmanager
 def _signals(shutdown: Shutdown, writer: Writer) -> Iterator[list[signal.Signals]]:
-    """Let SIGINT, SIGTERM and SIGHUP ask for a stop while the pass works; yields what came, in order."""
+    """Let SIGINT, SIGTERM and SIGHUP ask for a stop while the pass works; yields what came, in order.
+
+    Python hears signals in the main thread alone: in another one, whoever started it hears them.
+    """
     loop = asyncio.get_running_loop()
     received: list[signal.Signals] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield received
+        return
 
     def ask(which: signal.Signals) -> None:
         received.append(which)
