@@ -1,4 +1,4 @@
-"""What a database error means: time heals it, or nothing does, or it is the fault of the one who asked."""
+"""What an error of SQLite means: time heals it, or nothing does, or it is the fault of the one who asked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The views: a documented interface for SQL tools, alike on SQLite and PostgreSQL.
+"""The views: a documented interface for SQL tools. Their words are meant for PostgreSQL too, which nothing opens yet.
 
 Within one schema version columns may be added, never renamed or removed. What the names mean:
 
