@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any, Self
 
 from batchrun.core.job import Millis
-from batchrun.queue.connect import close_queue, open_queue
+from batchrun.queue import migrate
+from batchrun.queue.connect import close_queue, engine_of, open_queue
+from batchrun.queue.place import place_of
 
 NOON = Millis(1_795_176_000_000)  # 2026-11-20T12:00:00Z
 SECOND = 1_000
@@ -24,6 +26,21 @@ def _template(simulated: bool) -> bytes:
         path = Path(folder) / "batchrun.db"
         close_queue(open_queue(path, simulated))
         return path.read_bytes()
+
+
+def old_queue(path: Path, version: str = "0001") -> None:
+    """An empty queue as the batchrun of the schema *version* made it."""
+    from alembic import command
+    from alembic.config import Config
+
+    engine = engine_of(place_of(path))
+    with engine.begin() as connection:
+        config = Config(attributes={"connection": connection})
+        config.set_main_option("script_location", str(migrate.scripts()))
+        command.upgrade(config, version)
+        for key, value in (("queue", "abcdefgh"), ("created", "1"), ("simulated", "0"), ("jobs", "0")):
+            connection.exec_driver_sql("INSERT INTO meta VALUES (?, ?)", (key, value))
+    close_queue(engine)
 
 
 def message(text: str, *, stop: str = "end_turn", model: str = "claude-test-1", **more: Any) -> str:
@@ -61,6 +78,12 @@ class Stock:
         self.sql.execute("DELETE FROM run_counts")
         self.sql.execute(
             "INSERT INTO run_counts (run, model, state, n) SELECT run, model, state, COUNT(*) FROM jobs GROUP BY 1, 2, 3"
+        )
+        self.sql.execute(
+            "UPDATE runs SET possibly = found.n, possibly_cost = found.cost FROM ("
+            " SELECT j.run, COUNT(*) AS n, SUM(COALESCE(a.worst, a.cost, 0)) AS cost"
+            " FROM attempts a JOIN jobs j ON j.id = a.job WHERE a.billed = 'maybe' GROUP BY j.run"
+            ") found WHERE found.run = runs.id"
         )
         self.sql.execute("COMMIT")
         self.sql.close()

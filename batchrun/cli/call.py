@@ -112,10 +112,15 @@ class Call:
     @contextmanager
     def reading(self) -> Iterator[Reading]:
         """The queue, to look at. Raises UsageError where there is none."""
-        from batchrun.queue.reading import NoQueue, Reading
+        from batchrun.queue.reading import NoQueue, OldSchema, Reading
 
+        path = Path(self.settings.db)
         try:
-            reading = Reading.open(Path(self.settings.db))
+            try:
+                reading = Reading.open(path)
+            except OldSchema:
+                _upgrade(path)
+                reading = Reading.open(path)
         except NoQueue as none:
             if self._simulated_instead():
                 none.hint = "there is a simulated one: add --simulate"
@@ -134,3 +139,10 @@ class Call:
             and self.flags.db is None
             and Path(database(None, Path.cwd(), simulate=True)).exists()
         )
+
+
+def _upgrade(path: Path) -> None:
+    """Bring the queue of an older batchrun up to date; it takes a second, once."""
+    from batchrun.queue.connect import close_queue, open_queue
+
+    close_queue(open_queue(path, simulated=None, create=False))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ from batchrun.core.job import Nanos, RunId
 from batchrun.core.states import RunState, State
 from batchrun.errors import BatchrunError, Exit, WorkerBusy
 from batchrun.report.cures import cure_of, word
+from batchrun.report.summary import possibly
 
 if TYPE_CHECKING:
     from batchrun.queue.rows import RunSummary
@@ -71,9 +72,11 @@ def work(call: Call, settings: Settings, wish: Wish, *, json: bool, launch: dict
 
     screen = call.screen
     begun = time.monotonic()
+    with call.reading() as reading:
+        before = {run.id: run for run in reading.overview(every=True).runs}
     sink = progress.watch(
         screen,
-        _known(call, wish.only),
+        _known(before, wish.only),
         style=settings.progress,
         verbose=call.flags.verbose,
         log_file=settings.log_file,
@@ -92,7 +95,7 @@ def work(call: Call, settings: Settings, wish: Wish, *, json: bool, launch: dict
     code = _exit(ended, runs)
     seconds = time.monotonic() - begun
     _event(call, settings, "done", _done(ended, code, runs, seconds), json=json)
-    _tell(call, ended, code, runs, seconds)
+    _tell(call, ended, code, runs, before, seconds)
     return code
 
 
@@ -124,10 +127,8 @@ def _event(call: Call, settings: Settings, name: str, body: dict[str, Any], *, j
         screen.must_say(line)
 
 
-def _known(call: Call, only: RunId | None) -> list[Progress]:
+def _known(runs: Mapping[RunId, RunSummary], only: RunId | None) -> list[Progress]:
     """How far the runs are that have something to do."""
-    with call.reading() as reading:
-        runs = reading.overview(every=True).runs
     return [
         Progress(
             id=run.id,
@@ -139,7 +140,7 @@ def _known(call: Call, only: RunId | None) -> list[Progress]:
             waiting=run.n(State.WAITING),
             cost=run.spent,
         )
-        for run in reversed(runs)
+        for run in reversed(list(runs.values()))
         if run.state is RunState.OPEN and only in {None, run.id}
     ]
 
@@ -156,12 +157,19 @@ def _exit(ended: Ended, runs: Sequence[RunSummary]) -> Exit:
     return ended.exit
 
 
-def _tell(call: Call, ended: Ended, code: Exit, runs: Sequence[RunSummary], seconds: float) -> None:
+def _tell(
+    call: Call,
+    ended: Ended,
+    code: Exit,
+    runs: Sequence[RunSummary],
+    before: Mapping[RunId, RunSummary],
+    seconds: float,
+) -> None:
     """How it ended; nothing when quiet and all is well."""
     screen = call.screen
     tell = screen.say if code is Exit.OK else screen.must_say
     for run in runs:
-        tell(_line(call, run, code, seconds))
+        tell(_line(call, run, before.get(run.id), code, seconds))
     if code in STOPPED:
         return
     if ended.exit is not Exit.OK:
@@ -187,10 +195,11 @@ def held(call: Call, run: RunSummary) -> str:
     return clean(f"{run.n(State.HELD):,} held: {cure.means}. {command}")
 
 
-def _line(call: Call, run: RunSummary, code: Exit, seconds: float) -> str:
+def _line(call: Call, run: RunSummary, before: RunSummary | None, code: Exit, seconds: float) -> str:
     if code in STOPPED and run.left:
         command = clean(call.typed(f"batchrun run {word(run.name)}"))
-        return f"Stopped. {run.finished:,} done, {run.left:,} to do, nothing lost. Continue:  {command}"
+        facts = f"{run.finished:,} done, {run.left:,} to do, nothing lost{_given_up(run, before)}"
+        return f"Stopped. {facts}. Continue:  {command}"
     counts = [
         ("succeeded", State.SUCCEEDED),
         ("failed", State.FAILED),
@@ -199,7 +208,15 @@ def _line(call: Call, run: RunSummary, code: Exit, seconds: float) -> str:
     ]
     facts = " ".join(f"{name}={run.n(state)}" for name, state in counts)
     label = "Open." if run.left else "Done."
-    return f"{label} run={clean(run.name)} {facts} total={run.total} cost={dollars(run.spent)} elapsed={span(seconds)}"
+    money = f"cost={dollars(run.spent)}{f' possibly_billed={run.possibly}' if run.possibly else ''}"
+    return f"{label} run={clean(run.name)} {facts} total={run.total} {money} elapsed={span(seconds)}"
+
+
+def _given_up(run: RunSummary, before: RunSummary | None) -> str:
+    """What of *run* was sent since *before* without an answer that came."""
+    was, was_cost = (0, 0) if before is None else (before.possibly, before.possibly_cost)
+    n = run.possibly - was
+    return f"; {possibly(n, Nanos(max(0, run.possibly_cost - was_cost)))}" if n > 0 else ""
 
 
 def _done(ended: Ended, code: Exit, runs: Sequence[RunSummary], seconds: float) -> dict[str, Any]:
@@ -221,4 +238,6 @@ def _record(run: RunSummary) -> dict[str, Any]:
         "counts": {state.value: run.n(state) for state in State if run.n(state)},
         "total": run.total,
         "spent": amount(run.spent),
+        "possibly_billed": run.possibly,
+        "possibly_billed_cost": amount(run.possibly_cost),
     }

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 
 import sqlalchemy as sa
 
 from batchrun.core.claim import Finish
-from batchrun.core.job import JobId, Millis
+from batchrun.core.job import JobId, Millis, RunId
 from batchrun.core.outcome import Billed, Dropped, Outcome, Succeeded, billed
 from batchrun.queue.statement import Statement, columns_of, lit, param
 from batchrun.queue.tables import attempts, results
@@ -59,6 +60,15 @@ def word_of(outcome: Outcome) -> str:
     return reply.error_code or reply.error_type or type(outcome).__name__.lower()
 
 
+@dataclass(frozen=True, slots=True)
+class Booked:
+    """What an attempt counts for in the sums of its run."""
+
+    spent: int = 0
+    reserved: int = 0
+    possibly: bool = False  #: it may have been billed
+
+
 def charge(certainty: str | None, cost: int | None, worst: int | None) -> int:
     """What an ended attempt counts for: its cost, its worst case where that is not known, nothing if not billed."""
     if certainty == Billed.NO:
@@ -97,9 +107,23 @@ def end(tx: Transaction, finish: Finish) -> None:
     )
 
 
-def charged(finish: Finish) -> int:
-    """What *finish* adds to what its run has spent."""
-    return charge(billed(finish.outcome), finish.cost, finish.claim.worst)
+def book(tx: Transaction, run: RunId, was: Booked, now: Booked) -> None:
+    """An attempt of *run* that counted as it *was* counts as *now*."""
+    tx.pay(run, spent=now.spent - was.spent, reserved=now.reserved - was.reserved)
+    if was.possibly or now.possibly:
+        tx.doubt(run, now.possibly - was.possibly, now.spent * now.possibly - was.spent * was.possibly)
+
+
+def out(worst: int | None) -> Booked:
+    return Booked(reserved=worst or 0)
+
+
+def ended(certainty: str | None, cost: int | None, worst: int | None) -> Booked:
+    return Booked(spent=charge(certainty, cost, worst), possibly=certainty == Billed.MAYBE)
+
+
+def ended_as(finish: Finish) -> Booked:
+    return ended(billed(finish.outcome), finish.cost, finish.claim.worst)
 
 
 def give_back(tx: Transaction, job: JobId, n: int, now: Millis) -> bool:
@@ -107,13 +131,13 @@ def give_back(tx: Transaction, job: JobId, n: int, now: Millis) -> bool:
     return bool(tx.run(_RELEASE, the_job=job, the_n=n, now=now))
 
 
-def found(tx: Transaction, job: JobId, n: int) -> tuple[str | None, int] | None:
+def found(tx: Transaction, job: JobId, n: int) -> tuple[str | None, Booked] | None:
     """Its outcome (None while it is out) and what it counts for; None if there is no such attempt."""
     row = tx.row(_FIND, the_job=job, the_n=n)
     if row is None:
         return None
     outcome, cost, worst, certainty = row
-    return outcome, charge(certainty, cost, worst) if outcome is not None else 0
+    return outcome, out(worst) if outcome is None else ended(certainty, cost, worst)
 
 
 def keep_answer(tx: Transaction, finish: Finish, *, winning: bool) -> None:

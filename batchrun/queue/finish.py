@@ -26,7 +26,7 @@ def store(tx: Transaction, finish: Finish) -> Kept:
     attempts.end(tx, finish)
     if isinstance(finish.outcome, Succeeded):
         attempts.keep_answer(tx, finish, winning=isinstance(finish.decision, Succeed))
-    tx.pay(claim.run, spent=attempts.charged(finish), reserved=-(claim.worst or 0))
+    attempts.book(tx, claim.run, attempts.out(claim.worst), attempts.ended_as(finish))
     return Kept.CURRENT
 
 
@@ -86,13 +86,12 @@ def late(tx: Transaction, finish: Finish) -> Kept:
     job = tx.row(_JOB, job=claim.job)
     if was is None or job is None:
         return Kept.STALE  # pruned
-    outcome, counted = was
+    outcome, booked = was
     run, model, state = RunId(job[0]), job[1], State(job[2])
     if outcome in {"ok", "error"}:
         return _again(tx, finish)
     attempts.end(tx, finish)
-    reserved = (claim.worst or 0) if outcome is None else 0
-    tx.pay(run, spent=attempts.charged(finish) - counted, reserved=-reserved)
+    attempts.book(tx, run, booked, attempts.ended_as(finish))
     if not isinstance(finish.outcome, Succeeded):
         return Kept.STALE
     wins = bool(tx.run(_LATE, job=claim.job, n=claim.attempt, was=state, now=finish.ended))
@@ -116,8 +115,7 @@ def release(tx: Transaction, claims: Sequence[Claim], now: Millis) -> None:
         was = attempts.found(tx, claim.job, claim.attempt)
         if was is None or not attempts.give_back(tx, claim.job, claim.attempt, now):
             continue
-        outcome, counted = was
-        tx.pay(claim.run, spent=-counted, reserved=-(claim.worst or 0) if outcome is None else 0)
+        attempts.book(tx, claim.run, was[1], attempts.Booked())
         if jobs.wished_away(tx, claim):
             jobs.stop(tx, claim, now)
         else:

@@ -69,7 +69,16 @@ class Locks:
 
     def alive(self, worker: WorkerId) -> bool | None:
         """Whether *worker* lives; None if its file is gone, which neither a living nor a dead worker does by itself."""
-        name = _file(worker)
+        return self._owned(_file(worker))
+
+    def refuse_run(self, why: str, hint: str) -> None:
+        """Raises WorkerBusy, with *why* and who it is, while a worker drains the queue."""
+        if self._owned(RUN):
+            card = self._written()
+            who = "" if card is None else f": pid {card.pid} on host {card.host}"
+            raise WorkerBusy(f"{why}{who}", hint)
+
+    def _owned(self, name: str) -> bool | None:
         if name in self._held:
             return True
         with self._troubles():

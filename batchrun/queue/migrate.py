@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 import batchrun
 from batchrun.errors import SchemaError, UsageError
+from batchrun.queue.locks import Locks
 from batchrun.queue.schema import VERSION
 from batchrun.queue.tables import meta
 
@@ -25,8 +26,9 @@ _STATE = "SELECT (SELECT version_num FROM alembic_version), (SELECT value FROM m
 def ensure(engine: sa.Engine, *, simulated: bool | None = False) -> None:
     """Make sure that the tables are those of this program. Two processes that come at once are served one by one.
 
-    Raises SchemaError, having changed nothing, for a newer schema or a database that is not ours; UsageError if a
-    simulated queue is opened for the real API or the other way round.
+    Raises SchemaError, having changed nothing, for a newer schema or a database that is not ours; WorkerBusy while a
+    worker of an older program is at work on tables that are not yet ours; UsageError if a simulated queue is opened
+    for the real API or the other way round.
     """
     with engine.connect() as connection:
         found = _glance(connection)
@@ -34,6 +36,8 @@ def ensure(engine: sa.Engine, *, simulated: bool | None = False) -> None:
         with engine.begin() as connection:
             found = _look(connection)
             if found is None or found[0] != VERSION:
+                if found is not None:
+                    _refuse_worker(engine.url.database or "", found[0])
                 _upgrade(connection)
                 if found is None:
                     _furnish(connection, simulated=bool(simulated))
@@ -76,6 +80,14 @@ def _look(connection: sa.Connection) -> tuple[str, str] | None:
             hint="upgrade with `pip install -U batchrun`; older versions never write to newer databases",
         )
     return version, simulated
+
+
+def _refuse_worker(database: str, version: str) -> None:
+    """Whoever works with the older tables would go on to write what the newer ones do not mean."""
+    Locks(database).refuse_run(
+        f"database {database} has schema {version}, and a worker of an older batchrun is at work on it",
+        hint="let it end or stop it; whatever comes next brings the database up to date",
+    )
 
 
 def not_ours(database: str | None) -> SchemaError:

@@ -42,6 +42,10 @@ class NoQueue(UsageError):
     """There is no database yet."""
 
 
+class OldSchema(SchemaError):
+    """The tables are those of an older batchrun. `queue.connect.open_queue` brings them up to date."""
+
+
 class UnknownRun(UsageError):
     """No run goes by that name."""
 
@@ -247,7 +251,7 @@ class Reading:
                 hint="upgrade with `pip install -U batchrun`; older versions never write to newer databases",
             )
         if found < VERSION:
-            raise SchemaError(
+            raise OldSchema(
                 f"database {self.path} has schema {found}, this batchrun {__version__} needs {VERSION}",
                 hint="the next `batchrun run` or `batchrun submit` brings it up to date",
             )

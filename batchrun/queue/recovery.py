@@ -22,7 +22,7 @@ STOPPED = "worker_stopped"
 
 _OUT = (attempts.c.worker == param("dead"), attempts.c.outcome.is_(None), attempts.c.via == lit("realtime"))
 _OWED = Statement(
-    sa.select(jobs.c.run, sa.func.coalesce(sa.func.sum(attempts.c.worst), lit(0)))
+    sa.select(jobs.c.run, sa.func.count(), sa.func.coalesce(sa.func.sum(attempts.c.worst), lit(0)))
     .join(jobs, jobs.c.id == attempts.c.job)
     .where(*_OUT)
     .group_by(jobs.c.run)
@@ -72,8 +72,9 @@ def give_back(tx: Transaction, dead: WorkerId, now: Millis, *, orderly: bool = F
     """
     word, tried = (STOPPED, 0) if orderly else (DIED, 1)
     how = "was stopped" if orderly else "died"
-    for run, worst in tx.rows(_OWED, dead=dead):
+    for run, n, worst in tx.rows(_OWED, dead=dead):
         tx.pay(RunId(run), spent=worst, reserved=-worst)
+        tx.doubt(RunId(run), n, worst)
     unknown = tx.run(_UNKNOWN, dead=dead, now=now, message=f"its worker {how} before the answer came")
     for run, on_crash, bound in tx.rows(_RUNS, dead=dead):
         held = {"dead": dead, "of": run}

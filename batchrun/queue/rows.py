@@ -13,6 +13,8 @@ from batchrun.core.job import Millis, Nanos, RunId, WorkerId
 from batchrun.core.pause import Pause, PauseScope
 from batchrun.core.states import FINAL, OUT, RunState, State
 
+NOTHING = Nanos(0)
+
 Counts = Mapping[State, int]
 """How many jobs are in each state; a state without jobs may be missing."""
 
@@ -39,6 +41,8 @@ class RunSummary:
     deadline: Millis | None = None
     done: Millis | None = None
     cancelled: Millis | None = None
+    possibly: int = 0  #: attempts that may have been billed, though their answers never came
+    possibly_cost: Nanos = NOTHING  #: what they count for in `spent`: each its worst case, where one is known
     next_worst: Nanos | None = None  #: at most, of the cheapest job that may be next; None without a cap, or unknown
 
     @property
@@ -92,7 +96,8 @@ class Overview:
 
 
 RUN = """r.id, r.name, r.state, r.mode, r.loader, r.source, r.source_digest, r.account, r.account_name, a.origin,
-       a.organization, a.workspace, a.name, r.budget, r.spent, r.reserved, r.created, r.deadline, r.done, r.cancelled"""
+       a.organization, a.workspace, a.name, r.budget, r.spent, r.reserved, r.created, r.deadline, r.done, r.cancelled,
+       r.possibly, r.possibly_cost"""
 """Of `runs r LEFT JOIN accounts a`."""
 
 PAUSE = "scope, subject, reason, message, since, until, probes, probed, hint"
@@ -102,7 +107,7 @@ def run_of(row: Sequence[Any], counts: Iterable[tuple[str, int]], next_worst: Na
     (id_, name, state, mode, loader, source, digest, account, wanted, origin, organization, workspace, word, *rest) = (
         row
     )
-    budget, spent, reserved, created, deadline, done, cancelled = rest
+    budget, spent, reserved, created, deadline, done, cancelled, possibly, possibly_cost = rest
     by_state: dict[State, int] = {}
     for one, n in counts:
         if n:
@@ -127,6 +132,8 @@ def run_of(row: Sequence[Any], counts: Iterable[tuple[str, int]], next_worst: Na
         done=done,
         cancelled=cancelled,
         next_worst=next_worst,
+        possibly=possibly,
+        possibly_cost=possibly_cost,
     )
 
 

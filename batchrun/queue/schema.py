@@ -2,4 +2,4 @@
 
 from __future__ import annotations
 
-VERSION = "0001"
+VERSION = "0002"

@@ -110,6 +110,8 @@ runs = sa.Table(
         "spent", sa.BigInteger, nullable=False, server_default="0"
     ),  # what ended attempts cost, maybe-billed at worst
     sa.Column("reserved", sa.BigInteger, nullable=False, server_default="0"),  # worst case of what is out now
+    sa.Column("possibly", sa.BigInteger, nullable=False, server_default="0"),  # attempts that may have been billed
+    sa.Column("possibly_cost", sa.BigInteger, nullable=False, server_default="0"),  # what they count for in `spent`
     sa.Column("created", sa.BigInteger, nullable=False),
     sa.Column("done", sa.BigInteger),
     sa.Column("cancelled", sa.BigInteger),

@@ -29,6 +29,11 @@ _MONEY = Statement(
     .where(runs.c.id == param("the_run"))
     .values(spent=runs.c.spent + param("more_spent"), reserved=runs.c.reserved + param("more_reserved"))
 )
+_POSSIBLY = Statement(
+    runs.update()
+    .where(runs.c.id == param("the_run"))
+    .values(possibly=runs.c.possibly + param("more"), possibly_cost=runs.c.possibly_cost + param("more_cost"))
+)
 
 
 class Transaction:
@@ -40,6 +45,7 @@ class Transaction:
         self._cursor: Any = connection.connection.cursor()
         self._counts: dict[tuple[RunId, str, State], int] = {}
         self._money: dict[RunId, tuple[int, int]] = {}
+        self._possibly: dict[RunId, tuple[int, int]] = {}
 
     def run(self, statement: Statement, **values: Any) -> int:
         """The number of rows that *statement* changed."""
@@ -76,6 +82,11 @@ class Transaction:
         was_spent, was_reserved = self._money.get(run, (0, 0))
         self._money[run] = (was_spent + spent, was_reserved + reserved)
 
+    def doubt(self, run: RunId, n: int, cost: int) -> None:
+        """*n* more attempts of *run* may have been billed, and count for *cost* of what it spent; negative: fewer."""
+        was_n, was_cost = self._possibly.get(run, (0, 0))
+        self._possibly[run] = (was_n + n, was_cost + cost)
+
     def unwritten(self, run: RunId) -> Nanos:
         """What this transaction has taken of the money of *run* (negative: gave back) and not yet written."""
         return Nanos(sum(self._money.get(run, (0, 0))))
@@ -91,8 +102,12 @@ class Transaction:
         for run, (spent, reserved) in sorted(self._money.items()):
             if spent or reserved:
                 self.run(_MONEY, the_run=run, more_spent=spent, more_reserved=reserved)
+        for run, (more, cost) in sorted(self._possibly.items()):
+            if more or cost:
+                self.run(_POSSIBLY, the_run=run, more=more, more_cost=cost)
         self._counts.clear()
         self._money.clear()
+        self._possibly.clear()
 
 
 def is_state(column: sa.ColumnElement[str], state: State) -> sa.ColumnElement[bool]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from batchrun.core.figures import count, dollars, hour, span
-from batchrun.core.job import Millis
+from batchrun.core.job import Millis, Nanos
 from batchrun.core.pause import Pause, PauseScope
 from batchrun.core.states import RunState, State
 from batchrun.queue.rows import Overview, RunSummary
@@ -87,6 +87,12 @@ def money(run: RunSummary) -> str:
     if run.budget is not None:
         parts.append(f"cap {dollars(run.budget)}")
     return ", ".join(parts)
+
+
+def possibly(n: int, cost: Nanos) -> str:
+    """`3 requests without an answer, possibly billed (counted at $0.12)`"""
+    counted = f"counted at {dollars(cost)}" if cost else "at a cost that is not known"
+    return f"{count(n, 'request')} without an answer, possibly billed ({counted})"
 
 
 def times(run: RunSummary, now: Millis) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -13,9 +14,10 @@ import pytest
 
 from batchrun.core.job import WorkerId
 from batchrun.queue.locks import Locks
+from batchrun.queue.schema import VERSION
 from tests.cli.conftest import Batchrun
 from tests.cli.looking import nightly
-from tests.stock import MINUTE, NOON, SECOND, Stock, message
+from tests.stock import MINUTE, NOON, SECOND, Stock, message, old_queue
 
 DOLLAR = 1_000_000_000
 
@@ -63,10 +65,22 @@ def test_the_screen(batchrun: Batchrun, looked_at: Path) -> None:
         "held                 1   possibly billed when a worker died   batchrun errors nightly\n"
         "failed               5   3 invalid_request_error, 2 overloaded_error   batchrun errors nightly\n"
         "\n"
+        "1 request without an answer, possibly billed (counted at $0.009)\n"
+        "\n"
         "small  r-1    realtime          2 / 3          nobody is running it  batchrun run small\n"
         "\n"
         "Nobody is running it: batchrun run nightly\n"
     )
+
+
+@pytest.mark.parametrize("command", ["status", "run"])
+def test_the_queue_of_an_older_batchrun_is_brought_up_to_date(command: str, batchrun: Batchrun, tmp_path: Path) -> None:
+    old_queue(tmp_path / "batchrun.db")
+    assert "has schema" not in batchrun(command).err
+    with sqlite3.connect(tmp_path / "batchrun.db") as connection:
+        assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [(VERSION,)]
+    connection.close()
+    assert batchrun("status").out == "No runs yet.\n"
 
 
 def test_a_worker_that_lives_is_named_and_its_speed_is_told(batchrun: Batchrun, looked_at: Path) -> None:
@@ -164,6 +178,8 @@ def test_the_document(batchrun: Batchrun, looked_at: Path) -> None:
                 },
                 "total": 19,
                 "spent": {"amount": "66.1", "currency": "USD"},
+                "possibly_billed": 1,
+                "possibly_billed_cost": {"amount": "0.009", "currency": "USD"},
                 "reserved": {"amount": "0.4", "currency": "USD"},
                 "max_cost": {"amount": "163", "currency": "USD"},
                 "account": "org",

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from batchrun.core.figures import dollars
+from batchrun.core.job import Nanos
 from batchrun.queue.locks import Locks
 from batchrun.simulator import plan
 from batchrun.wiring import card
@@ -179,7 +181,13 @@ def test_a_second_signal_drops_what_is_in_flight(tmp_path: Path, batchrun: Batch
         running.send_signal(signal.SIGINT)
         said = running.stderr.read()
         assert running.wait(60) == 130
-    assert "Stopped. 0 done, 1 to do, nothing lost. Continue:  batchrun --simulate run hung\n" in said
+    run = json.loads(batchrun("status", "--simulate", "--json").out)["runs"][0]
+    worst = dollars(Nanos(round(1e9 * float(run["possibly_billed_cost"]["amount"]))))
+    assert run["possibly_billed"] == 1
+    assert (
+        "Stopped. 0 done, 1 to do, nothing lost; 1 request without an answer, possibly billed "
+        f"(counted at {worst}). Continue:  batchrun --simulate run hung\n"
+    ) in said
 
 
 def test_output_that_nobody_reads_any_more_does_not_stop_the_work(tmp_path: Path, batchrun: Batchrun) -> None:

@@ -88,14 +88,18 @@ class Books:
         return found
 
     def _wrong_money(self) -> list[str]:
-        by_run: dict[int, list[int]] = {run: [0, 0] for (run,) in self._rows("SELECT id FROM runs")}
+        by_run: dict[int, list[int]] = {run: [0, 0, 0, 0] for (run,) in self._rows("SELECT id FROM runs")}
         runs = dict(self._rows("SELECT id, run FROM jobs"))
         for attempt in self.attempts:
             money = by_run[runs[attempt.job]]
             money[0] += attempt.charge
             money[1] += (attempt.worst or 0) if attempt.outcome is None else 0
-        written = {run: list(money) for run, *money in self._rows("SELECT id, spent, reserved FROM runs")}
-        return [] if written == by_run else [f"runs have (spent, reserved) {written}, their attempts {by_run}"]
+            if attempt.billed == "maybe":
+                money[2] += 1
+                money[3] += attempt.charge
+        names = "spent, reserved, possibly, possibly_cost"
+        written = {run: list(money) for run, *money in self._rows(f"SELECT id, {names} FROM runs")}
+        return [] if written == by_run else [f"runs have ({names}) {written}, their attempts {by_run}"]
 
     def _unloaded(self) -> list[str]:
         """Attempts of runs that are still being loaded."""

@@ -174,6 +174,12 @@ class Desk:
         spent, reserved = self.rows(sa.select(t.runs.c.spent, t.runs.c.reserved).where(t.runs.c.id == run))[0]
         return spent, reserved
 
+    def possibly(self, run: int = 1) -> tuple[int, int]:
+        """(attempts that may have been billed, what they count for)."""
+        columns = (t.runs.c.possibly, t.runs.c.possibly_cost)
+        n, cost = self.rows(sa.select(*columns).where(t.runs.c.id == run))[0]
+        return n, cost
+
     def run_states(self) -> dict[str, str]:
         return dict(self.rows(sa.select(t.runs.c.name, t.runs.c.state)))
 
@@ -190,6 +196,7 @@ class Desk:
         assert won == succeeded
         spent: dict[int, int] = {}
         reserved: dict[int, int] = {}
+        possibly: dict[int, tuple[int, int]] = {}
         facts = (j.c.run, a.c.outcome, a.c.billed, a.c.cost, a.c.worst)
         for run, outcome, billed, cost, worst in self.rows(sa.select(*facts).join(j, j.c.id == a.c.job)):
             if outcome is None:
@@ -197,9 +204,13 @@ class Desk:
             elif billed == "yes":
                 spent[run] = spent.get(run, 0) + (cost if cost is not None else worst or 0)
             elif billed == "maybe":
-                spent[run] = spent.get(run, 0) + (worst if worst is not None else cost or 0)
+                doubted = worst if worst is not None else cost or 0
+                spent[run] = spent.get(run, 0) + doubted
+                n, total = possibly.get(run, (0, 0))
+                possibly[run] = (n + 1, total + doubted)
         for run, run_spent, run_reserved in self.rows(sa.select(t.runs.c.id, t.runs.c.spent, t.runs.c.reserved)):
             assert (run_spent, run_reserved) == (spent.get(run, 0), reserved.get(run, 0)), f"the money of run {run}"
+            assert self.possibly(run) == possibly.get(run, (0, 0)), f"what run {run} was possibly billed for"
 
 
 def ending(

@@ -183,6 +183,7 @@ def late(tx: Transaction) -> object:
             "billed": "maybe",
         },
     )
+    tx.doubt(RunId(1), 1, 0)
     return finish.store(tx, ending(stale, good()))
 
 

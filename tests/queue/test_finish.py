@@ -171,6 +171,28 @@ def test_an_answer_for_a_job_that_was_pruned_is_no_error(desk: Desk) -> None:
     assert desk.finish(claim, good()) is Kept.STALE
 
 
+def test_what_was_possibly_billed_is_counted_until_its_answer_comes_or_it_proves_unsent(desk: Desk) -> None:
+    desk.submit(jobs("abc"))
+    claims = desk.claim(desk.work(), 3)
+    desk.finish(claims[0], dropped())
+    assert desk.possibly() == (1, 1000)
+    lose(desk, claims[0])
+    assert (desk.possibly(), desk.money()) == ((3, 3000), (3000, 0))
+    assert desk.finish(claims[1], good(), cost=40) is Kept.LATE
+    assert (desk.possibly(), desk.money()) == ((2, 2000), (2040, 0))
+    desk.wait(desk.store.release([claims[2]], NOW))
+    assert (desk.possibly(), desk.money()) == ((1, 1000), (1040, 0))
+    desk.check()
+
+
+def test_what_has_no_known_worst_case_is_possibly_billed_all_the_same(desk: Desk) -> None:
+    desk.submit(jobs("a", worst=None))
+    (claim,) = desk.claim(desk.work())
+    lose(desk, claim)
+    assert desk.possibly() == (1, 0)
+    desk.check()
+
+
 def test_what_was_never_sent_but_thought_lost_is_put_right(desk: Desk) -> None:
     claim = one(desk)
     lose(desk, claim)

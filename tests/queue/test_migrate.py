@@ -12,12 +12,15 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
-from batchrun.errors import SchemaError, UsageError
+from batchrun.errors import SchemaError, UsageError, WorkerBusy
 from batchrun.queue import migrate
 from batchrun.queue.connect import close_queue, open_queue
+from batchrun.queue.locks import Locks
 from batchrun.queue.schema import VERSION
 from batchrun.queue.tables import metadata
 from batchrun.queue.views import VIEWS
+from tests.queue.desk import card
+from tests.stock import old_queue
 
 
 def test_the_migrations_make_just_the_tables_that_the_code_knows(engine: sa.Engine) -> None:
@@ -161,6 +164,67 @@ def test_a_failing_migration_leaves_nothing(tmp_path: Path, monkeypatch: pytest.
 
 
 OPEN = "import sys; from batchrun.queue.connect import open_queue; sys.stdin.read(); open_queue(sys.argv[1]).dispose()"
+
+
+def _with_attempts(path: Path) -> None:
+    """An old queue with a run of two jobs; three of their attempts may have been billed, and one run without any."""
+    old_queue(path)
+    connection = sqlite3.connect(path)
+    for run in (1, 2):
+        connection.execute(
+            "INSERT INTO runs (id, name, state, mode, source, created) VALUES (?, ?, 'open', 'auto', '[]', 1)",
+            (run, f"run {run}"),
+        )
+    for job in (1, 2):
+        connection.execute(
+            "INSERT INTO jobs (id, run, seq, line, key, model, state, size, est_input, max_tokens, digest)"
+            " VALUES (?, 1, ?, 1, ?, 'm', 'queued', 1, 1, 1, x'00')",
+            (job, job, f"k{job}"),
+        )
+    attempts = [
+        (1, 1, "unknown", "maybe", None, 700),
+        (1, 2, "ok", "yes", 50, 700),
+        (2, 1, "error", "maybe", None, None),
+        (2, 2, "unknown", "maybe", None, 30),
+    ]
+    connection.executemany(
+        "INSERT INTO attempts (job, n, via, claimed, ended, outcome, billed, cost, worst)"
+        " VALUES (?, ?, 'realtime', 1, 2, ?, ?, ?, ?)",
+        attempts,
+    )
+    connection.commit()
+    connection.close()
+
+
+def test_an_old_queue_learns_what_its_runs_were_possibly_billed_for(tmp_path: Path) -> None:
+    path = tmp_path / "batchrun.db"
+    _with_attempts(path)
+    engine = open_queue(path)
+    with engine.begin() as connection:
+        rows = connection.exec_driver_sql("SELECT id, possibly, possibly_cost FROM runs ORDER BY id").all()
+        assert rows == [(1, 3, 730), (2, 0, 0)]
+        wanted = _texts(connection)
+    close_queue(engine)
+    engine = open_queue(tmp_path / "new.db")
+    with engine.begin() as connection:
+        assert _texts(connection) == wanted
+    close_queue(engine)
+
+
+def test_an_old_queue_stays_as_it_is_while_somebody_works_with_it(tmp_path: Path) -> None:
+    path = tmp_path / "batchrun.db"
+    old_queue(path)
+    locks = Locks(path)
+    locks.hold_run(card(4127))
+    with pytest.raises(
+        WorkerBusy, match=r"has schema 0001, and a worker of an older batchrun .*: pid 4127 on host here"
+    ):
+        open_queue(path)
+    connection = sqlite3.connect(path)
+    assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [("0001",)]
+    connection.close()
+    locks.close()
+    close_queue(open_queue(path))
 
 
 def test_processes_that_create_it_at_once_all_succeed(tmp_path: Path) -> None:

@@ -103,6 +103,9 @@ class _Drawing:
             rest = "   ".join(part for part in (clean(line.note), self._command(line.command)) if part)
             number = screen.style(f"{line.n:>10,}", *_tone(line.state))
             screen.line(f"{line.label:<12}{number}   {rest}".rstrip())
+        if run.possibly:
+            screen.line()
+            screen.line(_capital(summary.possibly(run.possibly, run.possibly_cost)))
 
     def _command(self, command: str) -> str:
         return self.screen.style(clean(self.typed(command)), Tone.HINT) if command else ""
@@ -205,6 +208,8 @@ def _run(run: RunSummary) -> dict[str, Any]:
         },
         "total": run.total,
         "spent": amount(run.spent),
+        "possibly_billed": run.possibly,
+        "possibly_billed_cost": amount(run.possibly_cost),
         "reserved": amount(run.reserved),
         "max_cost": amount(run.budget),
         "account": run.account_label or run.account_name or None,
