@@ -2,4 +2,4 @@
 
 from __future__ import annotations
 
-VERSION = "0002"
+VERSION = "0003"

@@ -115,6 +115,18 @@ runs = sa.Table(
     sa.Column("created", sa.BigInteger, nullable=False),
     sa.Column("done", sa.BigInteger),
     sa.Column("cancelled", sa.BigInteger),
+    # How many jobs of each shape go realtime before a batch of their like, and whether a person looks at them first.
+    sa.Column("pilot", sa.Integer, sa.CheckConstraint("pilot >= 0", name="pilot"), nullable=False, server_default="1"),
+    sa.Column(
+        "look", sa.Integer, sa.CheckConstraint("look IN (0, 1)", name="look"), nullable=False, server_default="0"
+    ),
+    sa.Column(
+        "on_unclear",
+        sa.Text,
+        sa.CheckConstraint("on_unclear IN ('resend', 'wait')", name="on_unclear"),
+        nullable=False,
+        server_default="wait",
+    ),
     sa.CheckConstraint(_one_of("state", RunState), name="state"),
     sa.CheckConstraint("mode IN ('auto', 'batch', 'realtime')", name="mode"),
     sa.CheckConstraint("on_crash IN ('fail', 'hold', 'retry')", name="on_crash"),
@@ -159,6 +171,16 @@ batches = sa.Table(
     sa.Column("expires", sa.BigInteger),
     sa.Column("first_absent", sa.BigInteger),  # server Date of the first complete listing without it
     sa.Column("counts", sa.Text, nullable=False, server_default="{}"),
+    sa.Column("model", sa.Text, nullable=False, server_default=""),  # of all its jobs
+    sa.Column("answered", sa.Integer, nullable=False, server_default="0"),  # 1: the create was answered with a 5xx
+    sa.Column("created", sa.BigInteger),  # at the API, by its clock
+    sa.Column("processing", sa.Text),  # the API's word for how far it is, as last seen
+    sa.Column("cancelled", sa.Integer, nullable=False, server_default="0"),  # 1: the API has taken the wish to cancel
+    sa.Column("lost", sa.BigInteger),  # server Date at which it was given up
+    sa.Column("absent", sa.BigInteger),  # server Date since which the API answers 404 for it
+    sa.Column("downloads", sa.Integer, nullable=False, server_default="0"),  # that left something missing
+    sa.Column("downloaded", sa.BigInteger),  # server Date of the first of them
+    sa.Column("message", sa.Text),  # why it was refused
     sa.CheckConstraint(
         "state IN ('intent', 'sending', 'submitted', 'collecting', 'done', 'unclear', 'rejected', 'lost', 'gone')",
         name="state",
@@ -176,6 +198,9 @@ sa.Index(
     postgresql_where=sa.text("state IN ('intent', 'sending', 'unclear')"),
 )
 
+sa.Index("ix_batches_state", batches.c.state)
+sa.Index("ix_batches_run", batches.c.run)
+
 candidates = sa.Table(
     "candidates",
     metadata,
@@ -184,6 +209,12 @@ candidates = sa.Table(
     sa.Column("seen", sa.BigInteger, nullable=False),
     sa.Column("verdict", sa.Text, nullable=False),
     sa.CheckConstraint("verdict IN ('foreign', 'open', 'ours')", name="verdict"),
+)
+sa.Index(
+    "ix_candidates_open",
+    candidates.c.batch,
+    sqlite_where=sa.text("verdict = 'open'"),
+    postgresql_where=sa.text("verdict = 'open'"),
 )
 
 jobs = sa.Table(
@@ -214,6 +245,10 @@ jobs = sa.Table(
     sa.Column(
         "error", sa.Text
     ),  # class of the last error, e.g. 'invalid_request_error'; kept while failed, held, waiting
+    # 0: whichever way its run goes; 1: realtime, because batches refuse its parameters; 2: realtime, as a pilot
+    sa.Column(
+        "way", sa.Integer, sa.CheckConstraint("way IN (0, 1, 2)", name="way"), nullable=False, server_default="0"
+    ),
     sa.CheckConstraint(_one_of("state", State), name="state"),
     sa.CheckConstraint("(state = 'running') = (owner IS NOT NULL)", name="owner"),
     sa.CheckConstraint("(state = 'in_batch') = (batch IS NOT NULL)", name="batch"),
@@ -231,12 +266,21 @@ def _partial(name: str, *columns: sa.Column[object], where: str) -> None:
 _partial("ix_runs_open", runs.c.id, where="state IN ('loading', 'open')")  # else a status scans years of done runs
 _partial("ix_workers_present", workers.c.role, where='"left" IS NULL')
 _partial("ix_jobs_claim", jobs.c.run, jobs.c.model, jobs.c.seq, where="state = 'queued'")
+_partial("ix_jobs_realtime", jobs.c.run, jobs.c.model, jobs.c.seq, where="state = 'queued' AND way > 0")
+_partial("ix_jobs_pilot", jobs.c.run, jobs.c.model, where="way = 2 AND finished IS NULL")
 _partial("ix_jobs_due", jobs.c.due, where="state = 'waiting'")
 _partial("ix_jobs_owner", jobs.c.owner, where="owner IS NOT NULL")
 _partial("ix_jobs_batch", jobs.c.batch, where="batch IS NOT NULL")
 _partial("ix_jobs_failed", jobs.c.run, jobs.c.error, jobs.c.seq, where="state IN ('failed', 'held')")
 _partial("ix_jobs_aside", jobs.c.run, jobs.c.state, where=_one_of("state", ASIDE))  # else a cancel walks all jobs
 sa.Index("ix_jobs_run_seq", jobs.c.run, jobs.c.seq)
+
+shapes = sa.Table(
+    "shapes",  # kinds of requests of a run that have had their pilots
+    metadata,
+    sa.Column("run", Id, sa.ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("shape", sa.LargeBinary, primary_key=True),
+)
 
 shared = sa.Table(
     "shared",
