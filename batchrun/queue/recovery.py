@@ -18,7 +18,7 @@ from batchrun.queue.transaction import Transaction, is_state
 
 DIED = "worker_died"
 STOPPED = "worker_stopped"
-"""The error class of a job that its worker's death, or its orderly end, took back."""
+"""The error class of a job that its worker's death, or its orderly end, made fail or held back."""
 
 _OUT = (attempts.c.worker == param("dead"), attempts.c.outcome.is_(None), attempts.c.via == lit("realtime"))
 _OWED = Statement(
@@ -60,7 +60,7 @@ def _held(name: str, *which: sa.ColumnElement[bool], **columns: sa.ColumnElement
 _TRIED = jobs.c.tries + param("tried")
 _STOP = _held("stop", jobs.c.cancel_requested.is_not(None), finished=param("now"), error=sa.null())
 _WORN_OUT = _held("fail", param("bound") <= _TRIED, finished=param("now"), error=param("word"), tries=_TRIED)
-_RELEASE = _held("release", error=param("word"), tries=_TRIED)
+_RELEASE = _held("release", error=sa.null(), tries=_TRIED)
 _HOLD = _held("hold", error=param("word"), tries=_TRIED)
 _FAIL = _held("fail", finished=param("now"), error=param("word"), tries=_TRIED)
 
@@ -84,7 +84,7 @@ def give_back(tx: Transaction, dead: WorkerId, now: Millis, *, orderly: bool = F
                 if not orderly:
                     worn_out = tx.rows(_WORN_OUT, **held, now=now, bound=bound, word=word, tried=tried)
                     _count(tx, run, State.FAILED, worn_out)
-                _count(tx, run, State.QUEUED, tx.rows(_RELEASE, **held, word=word, tried=tried))
+                _count(tx, run, State.QUEUED, tx.rows(_RELEASE, **held, tried=tried))
             case OnCrash.HOLD:
                 _count(tx, run, State.HELD, tx.rows(_HOLD, **held, word=word, tried=tried))
             case OnCrash.FAIL:

@@ -76,6 +76,7 @@ CURES = {
     "connection_lost": Cure(means="the connection broke before the answer was whole; possibly billed", cure=_AGAIN),
     "dropped": Cure(means="no whole answer came; possibly billed", cure=_AGAIN),
     "worker_died": Cure(means="its worker died while it was out; possibly billed", cure=_AGAIN),
+    "worker_stopped": Cure(means="its worker was stopped while it was out; possibly billed", cure=_AGAIN),
     "misrouted": Cure(
         means="something answered that is not the API: a proxy, a portal, a wrong address", cure=_NETWORK
     ),

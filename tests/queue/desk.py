@@ -194,6 +194,9 @@ class Desk:
         won = {job for (job,) in self.rows(sa.select(r.c.job).where(r.c.winning == 1))}
         succeeded = {job for (job,) in self.rows(sa.select(j.c.id).where(j.c.state == State.SUCCEEDED.value))}
         assert won == succeeded
+        kept = {State.FAILED.value, State.HELD.value, State.WAITING.value}
+        with_error = self.rows(sa.select(j.c.key, j.c.state, j.c.error).where(j.c.error.is_not(None)))
+        assert [row for row in with_error if row[1] not in kept] == [], "an error that is over"
         spent: dict[int, int] = {}
         reserved: dict[int, int] = {}
         possibly: dict[int, tuple[int, int]] = {}

@@ -61,7 +61,7 @@ def test_the_next_one_may_once_the_first_is_dead(desk: Desk) -> None:
     assert desk.states() == {"a": "queued", "b": "queued"}
     assert desk.attempts("a") == [("unknown", "maybe", None, 1000)]
     assert desk.money() == (1000, 0)
-    assert desk.rows(sa.select(t.jobs.c.tries, t.jobs.c.error).where(t.jobs.c.key == "a")) == [(1, "worker_died")]
+    assert desk.rows(sa.select(t.jobs.c.tries, t.jobs.c.error).where(t.jobs.c.key == "a")) == [(1, None)]
     left = sa.select(t.workers.c.left).where(t.workers.c.role == "worker").order_by(t.workers.c.id)
     assert desk.rows(left) == [(NOW + 5,), (None,)]
     assert desk.wait(store.recover(worker, NOW)) == Released(unsent=0, unknown=0)

@@ -241,6 +241,7 @@ def test_every_error_type_of_the_api_has_a_cure() -> None:
         ("dns_failed", None, "could not be reached"),
         ("connection_refused", None, "could not be reached"),
         ("worker_died", None, "possibly billed"),
+        ("worker_stopped", None, "possibly billed"),
         ("never heard of", None, ""),
         ("", None, ""),
     ],
