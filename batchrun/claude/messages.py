@@ -7,21 +7,19 @@ import json
 from collections.abc import Mapping
 from typing import Any, cast
 
-import aiohttp
 import httpx2
-from anthropic import APIError, APIStatusError, AsyncAnthropic, AsyncStream, RequestOptions
+from anthropic import AsyncAnthropic, AsyncStream, RequestOptions
 
-from batchrun.claude.account import Address, lowered, told
+from batchrun.claude.account import told
 from batchrun.claude.answer import answer_of, dumped, is_message
-from batchrun.claude.client import check_headers
-from batchrun.claude.head import Head, expected
+from batchrun.claude.exchange import TOTAL, TROUBLE, Exchanges, failed, json_of, unsendable
+from batchrun.claude.head import expected
 from batchrun.claude.patience import Patience, patience
-from batchrun.claude.redaction import secrets_in
 from batchrun.claude.said import Asked
 from batchrun.claude.stream import Assembly, events
-from batchrun.claude.translate import broken_refusal, cut, error_event, lost, no_message, refusal
+from batchrun.claude.translate import cut, error_event, no_message
 from batchrun.claude.trouble import Kind
-from batchrun.core.account import Account, origin_of
+from batchrun.core.account import Account
 from batchrun.core.claim import Claim
 from batchrun.core.outcome import (
     AccountStopped,
@@ -34,28 +32,8 @@ from batchrun.core.outcome import (
 from batchrun.core.ports import Clock
 from batchrun.errors import UsageError
 
-TROUBLE = (
-    APIError,
-    httpx2.HTTPError,
-    httpx2.StreamError,
-    httpx2.InvalidURL,
-    aiohttp.ClientError,
-    OSError,
-    ValueError,
-    RecursionError,
-)
-"""All that the way to the API raises, and JSON too deep; the SDK wraps only what comes before an answer's headers."""
-
-BETA = "anthropic-beta"
-
 WHOAMI = 30.0
 """Seconds the question for the account may take."""
-
-TOTAL = 3_600.0
-"""Seconds any other exchange may take."""
-
-UNSENDABLE = "unsendable"
-"""The error's type where the claim itself cannot be sent; where the surroundings are at fault, it is one of `Kind`."""
 
 
 class Messages:
@@ -74,13 +52,10 @@ class Messages:
         total_timeout: float = TOTAL,
         account_name: str = "",
     ) -> None:
-        defaults = {name.lower(): str(value) for name, value in client.default_headers.items()}
         self._client = client
-        self._clock = clock
+        self._exchanges = Exchanges(client, clock, account_name)
+        self._address = self._exchanges.address
         self._stream_above = stream_above
-        self._address = Address(origin=origin_of(str(client.base_url)), name=account_name)
-        self._secrets = secrets_in(defaults)
-        self._betas = defaults.get(BETA, "")
         self._total = total_timeout
 
     async def send(self, claim: Claim) -> Outcome:
@@ -88,9 +63,9 @@ class Messages:
         options: RequestOptions = {"follow_redirects": False}
         if claim.betas or claim.headers:
             try:
-                options["headers"] = self._headers(claim)
+                options["headers"] = self._exchanges.headers(claim.betas, claim.headers)
             except UsageError as error:
-                return Refused(reply=Reply(error_type=UNSENDABLE, message=f"{error}: nothing was sent"))
+                return unsendable(error)
         body = claim.body if claim.max_tokens < self._stream_above else streamed(claim.body)
         content = body.encode()
         head = expected()
@@ -115,14 +90,12 @@ class Messages:
                 finally:
                     if not response.is_closed:
                         await response.aclose()
-        except APIStatusError as error:
-            return _refusal(error, self._asked(claim))
         except TROUBLE as error:
-            return _lost(error, self._asked(claim), head)
+            return failed(error, self._asked(claim), head)
 
     async def whoami(self) -> Outcome | Account:
         """Ask for the list of models, which is free; where a gateway has no such list, the account stays untold."""
-        asked = self._asked()
+        asked = self._exchanges.asked(free=True)
         head = expected()
         try:
             async with asyncio.timeout(WHOAMI):
@@ -131,12 +104,10 @@ class Messages:
                     cast_to=httpx2.Response,
                     options={"follow_redirects": False, "params": {"limit": 1}},
                 )
-        except APIStatusError as error:
-            return self._known(_refusal(error, asked))
         except TROUBLE as error:
-            return self._known(_lost(error, asked, head))
+            return self._known(failed(error, asked, head))
         headers = head.headers
-        value = _json(response.content)
+        value = json_of(response.content)
         if isinstance(value, dict) and isinstance(value.get("data"), list):
             return self._address.account(headers) or self._address.untold()
         outcome = no_message(response.status_code, headers, response.text if value is None else value, asked)
@@ -166,7 +137,7 @@ class Messages:
         assembly = Assembly()
         limits.streams()
         async for name, data in events(response.aiter_bytes()):
-            event = _json(data)
+            event = json_of(data)
             if name == "error" or (isinstance(event, dict) and event.get("type") == "error"):
                 return error_event(headers, data if event is None else event, self._asked(claim), began=assembly.begun)
             if not (name == "ping" or (isinstance(event, dict) and event.get("type") == "ping")):
@@ -195,22 +166,8 @@ class Messages:
             return reply.told.account
         return outcome
 
-    def _headers(self, claim: Claim) -> dict[str, str]:
-        """The headers of this claim over the client's; betas of all three sources add up."""
-        headers = {name.lower(): value for name, value in claim.headers.items()}
-        check_headers(headers)
-        betas = dict.fromkeys([*_split(self._betas), *_split(headers.get(BETA, "")), *claim.betas])
-        if betas:
-            headers[BETA] = ",".join(betas)
-            check_headers({BETA: headers[BETA]})
-        return headers
-
-    def _asked(self, claim: Claim | None = None) -> Asked:
-        now = self._clock.wall()
-        if claim is None:
-            return Asked(address=self._address, now=now, secrets=self._secrets)
-        secrets = self._secrets | secrets_in(claim.headers)
-        return Asked(address=self._address, now=now, secrets=secrets, model=claim.model, body=claim.body)
+    def _asked(self, claim: Claim) -> Asked:
+        return self._exchanges.asked(claim.headers, model=claim.model, body=claim.body)
 
 
 def streamed(body: str) -> str:
@@ -219,26 +176,3 @@ def streamed(body: str) -> str:
         return dumped(json.loads(body) | {"stream": True})
     rest = body.lstrip().removeprefix("{").lstrip()
     return '{"stream":true' + ("" if rest.startswith("}") else ",") + rest
-
-
-def _refusal(error: APIStatusError, asked: Asked) -> Outcome:
-    return refusal(error.status_code, lowered(error.response.headers.raw), error.body, asked)
-
-
-def _lost(error: BaseException, asked: Asked, head: Head) -> Outcome:
-    """What *error* means after as much of an answer as *head* tells."""
-    if head.status is None or head.good:
-        return lost(error, asked, head.headers if head.good else None)
-    return broken_refusal(error, head.status, head.headers, asked)
-
-
-def _split(betas: str) -> list[str]:
-    return [beta for each in betas.split(",") if (beta := each.strip())]
-
-
-def _json(text: str | bytes) -> Any:
-    """The JSON value of *text*; None where it has none."""
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return None

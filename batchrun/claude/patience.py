@@ -23,6 +23,7 @@ class Patience:
         self._read = times.read if isinstance(times, httpx2.Timeout) else times
         self._news = 0.0
         self._look: asyncio.TimerHandle | None = None
+        self._over = False
         whole = _whole(times)
         if whole is not None and whole < total:
             self.words = f"the answer was not whole after {whole:,.0f} s (read_timeout, and the times to send)"
@@ -30,6 +31,13 @@ class Patience:
         else:
             self.words = self._total
             limit.reschedule(self._end)
+
+    def within(self, seconds: float | None, words: str) -> None:
+        """From here on the next step may take *seconds*, whatever went before; *words* tell what was not in time."""
+        if self._over:  # a refusal may come while its request is still being sent
+            return
+        self.words = words
+        self._limit.reschedule(None if seconds is None else self._loop.time() + seconds)
 
     def streams(self) -> None:
         """From here on the answer comes in events: it may take its whole time, but not without any news."""
@@ -44,6 +52,7 @@ class Patience:
 
     def over(self) -> None:
         """The exchange has ended."""
+        self._over = True
         if self._look is not None:
             self._look.cancel()
 

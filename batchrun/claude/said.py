@@ -37,6 +37,7 @@ class Asked:
     secrets: frozenset[str] = field(default=frozenset(), repr=False)
     model: str = ""
     body: str = field(default="", repr=False)  #: JSON text of the request
+    free: bool = False  #: nothing it asks for is ever billed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +91,7 @@ def reply_of(status: int | None, headers: Mapping[str, str], said: Said, asked: 
         or (f"status {status} without a word" if status is not None else ""),
         request_id=said.request_id,
         other_ids=tuple(wording(each, asked.secrets) for each in edge_ids(headers)),
+        genuine=said.genuine,
         told=told(headers, asked.address),
     )
 

@@ -85,8 +85,10 @@ def error_event(headers: Mapping[str, str], body: object, asked: Asked, *, began
     return _client_failed(status, headers, said, reply, asked)
 
 
-def no_message(status: int, headers: Mapping[str, str], body: object, asked: Asked) -> Outcome:
-    """What a 2xx answer means that is no message: HTML, text, nothing at all, broken or other JSON.
+def no_message(
+    status: int, headers: Mapping[str, str], body: object, asked: Asked, what: str = "message"
+) -> Dropped | Misrouted:
+    """What a 2xx answer means that is not *what* was asked for: HTML, text, nothing at all, broken or other JSON.
 
     Under the API's request id it is an answer that broke on its way: one of the job's tries. Without one it comes from
     something else. A page is a captive portal's or a proxy's own: the API was not asked. Anything else may be a gateway
@@ -95,12 +97,12 @@ def no_message(status: int, headers: Mapping[str, str], body: object, asked: Ask
     said = heard(headers, body, asked)
     if not said.shaped:  # what looks like words of an error may be the answer
         said = replace(said, kept=shape_of(body, asked.secrets))
-    hint = "the answer is no message" if said.message else "the answer is empty"
+    hint = f"the answer is no {what}" if said.message else "the answer is empty"
     if said.request_id is not None:
         return Dropped(reply=reply_of(status, headers, said, asked, hint))
     return Misrouted(
         reply=reply_of(status, headers, said, asked, f"{hint}; a proxy or portal, or a wrong base URL"),
-        billed=Billed.NO if said.page else Billed.MAYBE,
+        billed=Billed.NO if said.page or asked.free else Billed.MAYBE,
     )
 
 
@@ -113,7 +115,7 @@ def broken_refusal(error: BaseException, status: int, headers: Mapping[str, str]
     if 400 <= status < 500 and status not in PLAIN:
         known = ServerFailed(reply=known.reply)
     words = wording(f"status {status}, and what it said broke off: {trouble_of(error).words}", asked.secrets)
-    return replace(known, reply=replace(known.reply, message=words))
+    return replace(known, reply=replace(known.reply, message=words, genuine=False))
 
 
 def lost(error: BaseException, asked: Asked, headers: Mapping[str, str] | None = None) -> Outcome:
@@ -121,7 +123,7 @@ def lost(error: BaseException, asked: Asked, headers: Mapping[str, str] | None =
     trouble = trouble_of(error)
     if headers is not None and not trouble.sent:  # what cannot be read of an answer, and looks like a request's fault
         trouble = replace(trouble, kind=Kind.CUT, sent=True)
-    message = wording(trouble.message(len(asked.body)), asked.secrets)
+    message = wording(trouble.message(len(asked.body), free=asked.free), asked.secrets)
     if headers is not None:
         return cut(message, trouble.kind, asked, headers)
     reply = Reply(error_type=trouble.kind.value, message=message)
@@ -133,7 +135,8 @@ def lost(error: BaseException, asked: Asked, headers: Mapping[str, str] | None =
 def cut(message: str, kind: Kind, asked: Asked, headers: Mapping[str, str]) -> Dropped:
     """A 2xx answer that began under *headers* and did not end."""
     said = replace(heard(headers, None, asked), type=kind.value, message=message, kept=message)
-    return Dropped(reply=reply_of(200, headers, said, asked), timed_out=kind is Kind.TIMEOUT)
+    reply = replace(reply_of(200, headers, said, asked), genuine=False)
+    return Dropped(reply=reply, timed_out=kind is Kind.TIMEOUT)
 
 
 def limited(said: Said, reply: Reply, after: float | None) -> Outcome:

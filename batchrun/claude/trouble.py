@@ -50,13 +50,13 @@ class Trouble:
     sent: bool
     words: str  #: the innermost cause in its own words; may hold secrets
 
-    def message(self, size: int) -> str:
-        """The words for a request of about *size* bytes, with the hint."""
+    def message(self, size: int, *, free: bool = False) -> str:
+        """The words for a request of about *size* bytes, with the hint; a *free* one is never billed."""
         if not self.sent:
             return f"{self.words}: nothing was sent; {HINTS[self.kind]}"
         if size > BODY_LIMIT and self.kind is Kind.CUT:
             return f"{self.words}: the request has about {size:,} bytes, and the API takes {BODY_LIMIT:,}"
-        return f"{self.words}: it was sent, and no whole answer came; possibly billed"
+        return f"{self.words}: it was sent, and no whole answer came{'' if free else '; possibly billed'}"
 
 
 def trouble_of(error: BaseException) -> Trouble:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from batchrun.core.job import BatchId, JobId, Millis, Nanos, RunId, WorkerId
-from batchrun.core.outcome import Outcome
+from batchrun.core.outcome import Billed, Outcome, Refused, Unreachable, billed
 
 MOST_REQUESTS = 100_000
 MOST_BYTES = 256_000_000
@@ -65,6 +65,14 @@ class Processing(StrEnum):
     ENDED = "ended"
 
 
+class Clarity(StrEnum):
+    """What the outcome of a create says about whether the batch stands."""
+
+    REFUSED = "refused"  #: it surely does not
+    ANSWERED = "answered"  #: it may, and whoever made it has finished: the API itself answered that it failed
+    UNCLEAR = "unclear"  #: it may, and may still be on its way
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Remote:
     """A batch as the API shows it. All counts but `processing` are 0 until it has ended."""
@@ -98,6 +106,30 @@ class Item:
 
     custom_id: str
     outcome: Outcome
+
+
+_NOT_REFUSALS = frozenset({408, 409})
+"""Statuses from 400 to 499 that do not say that nothing was done."""
+
+_WAITED = frozenset({504, 524})
+"""Statuses by which somebody says that he no longer waits for those who do the work: they may still be at it."""
+
+
+def clarity(outcome: Outcome) -> Clarity:
+    """Whether a batch stands whose create ended with *outcome* instead of a batch.
+
+    A redirect and a 4xx say that it does not, whoever answers: what refuses a request does not pass it on. A 5xx says
+    nothing, for a batch may have been stored before what then failed; but from the API itself it says that no more
+    will come.
+    """
+    reply = outcome.reply
+    if isinstance(outcome, Unreachable) or (isinstance(outcome, Refused) and reply.status is None):
+        return Clarity.REFUSED
+    if reply.status is None or reply.status < 300 or billed(outcome) is not Billed.NO:
+        return Clarity.UNCLEAR
+    if reply.status < 500 and reply.status not in _NOT_REFUSALS:
+        return Clarity.REFUSED
+    return Clarity.ANSWERED if reply.genuine and reply.status not in _WAITED else Clarity.UNCLEAR
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +170,18 @@ def _base36(number: int) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Packing:
+    """What a batch shall be: of at most so many requests and bytes, known by its token, sent after its watermark."""
+
+    account: int
+    token: str
+    n: int
+    bytes: int
+    watermark: str | None  #: the newest id known to have been listed, if any was
+    date: Millis  #: the server's clock, not later than now
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Intent:
     """A batch that was written down and may now be sent, once, by the worker that wrote it."""
 
@@ -151,6 +195,15 @@ class Intent:
     worst: Nanos  #: what it may cost at most, as far as bounds are known
     betas: tuple[str, ...]
     headers: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intended:
+    """What an attempt to pack came to. Without an intent nothing changed."""
+
+    intent: Intent | None = None
+    penniless: bool = False  #: there was work, and the run's or this call's money left none for it
+    crowded: bool = False  #: every size that it could have is that of a batch which is not resolved
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,4 +244,5 @@ class Batch:
     downloaded: Millis | None = None  #: the first of them
     cancel: CancelReason | None = None
     cancelled: bool = False  #: the API has taken the wish to cancel
-    unclear_policy: str = "wait"  #: its run's `on_unclear`
+    resend: bool = False  #: its run rather pays twice than waits for an unclear batch (`on_unclear`)
+    deadline: Millis | None = None  #: its run's

@@ -72,6 +72,7 @@ class Reply:
     message: str = ""  #: the server's or the SDK's words, without secrets
     request_id: str | None = None
     other_ids: tuple[str, ...] = ()  #: ids of an edge or gateway, for support
+    genuine: bool = False  #: it was the API itself that said no, and said it to the end
     told: Told = field(default_factory=Told)
 
 
@@ -207,6 +208,13 @@ class Canceled:
     by_user: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unknown:
+    """An item of a batch whose result is of a type that this program does not know. Possibly billed."""
+
+    reply: Reply
+
+
 Outcome = (
     Succeeded
     | Refused
@@ -220,6 +228,7 @@ Outcome = (
     | AccountStopped
     | Expired
     | Canceled
+    | Unknown
 )
 
 
@@ -228,7 +237,7 @@ def billed(outcome: Outcome) -> Billed:
     match outcome:
         case Succeeded():
             return Billed.YES
-        case Dropped():
+        case Dropped() | Unknown():
             return Billed.MAYBE
         case ServerFailed(billed=known) | Overloaded(billed=known) | Misrouted(billed=known):
             return known
@@ -241,7 +250,7 @@ def billed(outcome: Outcome) -> Billed:
 def scope(outcome: Outcome) -> Scope:
     """Whom *outcome* concerns."""
     match outcome:
-        case Succeeded() | Refused() | Dropped() | Expired() | Canceled():
+        case Succeeded() | Refused() | Dropped() | Expired() | Canceled() | Unknown():
             return Scope.JOB
         case RateLimited():
             return Scope.LANE

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Protocol
 
 from batchrun.core.account import Account
@@ -66,7 +66,7 @@ class BatchApi(Protocol):
     """The way to Message Batches. Each call is made once: no retries, no redirects; what goes wrong is an outcome."""
 
     async def create(self, body: bytes, *, betas: Sequence[str], headers: Mapping[str, str]) -> Remote | Outcome:
-        """POST *body*, `{"requests": [...]}`. Any outcome but a clear refusal leaves open whether the batch stands."""
+        """POST *body*, `{"requests": [...]}`. `core.batch.clarity` says of an outcome whether the batch may stand."""
         ...
 
     async def page(self, after: str | None = None) -> Page | Outcome:
@@ -81,8 +81,10 @@ class BatchApi(Protocol):
         """None once it is deleted; the API refuses while it has not ended."""
         ...
 
-    def results(self, remote: str) -> AsyncIterator[Item | Outcome]:
+    def results(self, remote: str) -> AsyncGenerator[Item | Outcome, None]:
         """The results from the start of the file, one line at a time, in any order.
+
+        Whoever stops before the end closes it (`contextlib.aclosing`), or the download stays open.
 
         An outcome that is no item is the last thing that comes: the download went wrong there. Without one the file
         ended as a whole file does, which it may also do too early.

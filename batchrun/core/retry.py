@@ -20,12 +20,16 @@ from batchrun.core.outcome import (
     Refused,
     ServerFailed,
     Succeeded,
+    Unknown,
     Unreachable,
     billed,
 )
 
 LONGEST = 24 * 60 * 60.0
 """Seconds that anything waits at most, whatever the server asks: a day later it is worth one more request."""
+
+_REFUSED = "the same request would be refused again"
+_UNKNOWN = "its result is of a type that is not known; it may be an answer that was paid for"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,8 +94,8 @@ def decide(
     match outcome:
         case Succeeded():
             return Succeed()
-        case Refused():
-            return Fail("the same request would be refused again")
+        case Refused() | Unknown():
+            return Fail(_REFUSED if isinstance(outcome, Refused) else _UNKNOWN)
         case RateLimited(kind=Limited.RATE) if limited + 1 >= policy.limited and not outage:
             return Fail(f"{limited + 1} times over the rate limit; it may be larger than a minute's limit")
         case RateLimited(retry_after=after):

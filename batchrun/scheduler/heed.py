@@ -30,6 +30,7 @@ from batchrun.core.outcome import (
     ServerFailed,
     Stop,
     Succeeded,
+    Unknown,
     Unreachable,
     scope,
 )
@@ -124,7 +125,7 @@ class Heed:
                 events.append(Throttled(at=now, lane=lane.name, why=kind, seconds=lane.rest(after)))
             case Overloaded(retry_after=after):
                 events.append(Throttled(at=now, lane=lane.name, why="overloaded", seconds=lane.rest(after)))
-            case ServerFailed() | Dropped() | Expired() | Canceled():
+            case ServerFailed() | Dropped() | Expired() | Canceled() | Unknown():
                 pass
             case Unreachable(reply=reply) | Misrouted(reply=reply):
                 self._circuit.fail(reply, self._clock.steady())

@@ -24,6 +24,7 @@ from batchrun.core.outcome import (
     Reply,
     ServerFailed,
     Succeeded,
+    Unknown,
     Unreachable,
 )
 from batchrun.core.ports import Clock, Dice, Store, Transport
@@ -59,7 +60,7 @@ def signal_of(outcome: Outcome) -> Signal | None:
             return Signal.OVERLOADED
         case ServerFailed() | Dropped():
             return Signal.FAILED
-        case Unreachable() | Misrouted() | AccountStopped() | Expired() | Canceled():
+        case Unreachable() | Misrouted() | AccountStopped() | Expired() | Canceled() | Unknown():
             return None
         case _:
             assert_never(outcome)

@@ -14,7 +14,6 @@ from batchrun.core.outcome import (
     AccountStopped,
     Billed,
     Canceled,
-    Dropped,
     Expired,
     Outcome,
     Overloaded,
@@ -23,15 +22,16 @@ from batchrun.core.outcome import (
     ServerFailed,
     Stop,
     Succeeded,
+    Unknown,
     Usage,
     billed,
 )
 from tests.claude.api import BASE, DECEMBER, KEY, MESSAGE, NOW, error
 
 
-def outcome_of(result: Any, *, canceled_by_user: bool = False) -> Outcome:
+def outcome_of(result: Any) -> Outcome:
     asked = Asked(address=Address(origin=BASE), now=NOW, secrets=frozenset({KEY}))
-    return item_outcome({"custom_id": "a", "result": result}, asked, canceled_by_user=canceled_by_user)
+    return item_outcome({"custom_id": "a", "result": result}, asked)
 
 
 def test_a_message_is_an_answer() -> None:
@@ -92,11 +92,10 @@ def test_an_expired_item_is_not_billed() -> None:
     assert billed(found) is Billed.NO
 
 
-@pytest.mark.parametrize("by_user", [True, False])
-def test_a_canceled_item_knows_who_canceled_it(by_user: bool) -> None:
-    found = outcome_of({"type": "canceled"}, canceled_by_user=by_user)
+def test_a_canceled_item_is_taken_for_the_users_wish_until_somebody_knows_better() -> None:
+    found = outcome_of({"type": "canceled"})
     assert isinstance(found, Canceled)
-    assert found.by_user is by_user
+    assert found.by_user
 
 
 def test_a_message_under_an_unknown_label_is_still_an_answer() -> None:
@@ -106,9 +105,17 @@ def test_a_message_under_an_unknown_label_is_still_an_answer() -> None:
 @pytest.mark.parametrize("result", [{"type": "vanished", "x": 1}, {"type": "succeeded"}, {}, None, "text", {"type": 7}])
 def test_a_result_nobody_knows_is_possibly_billed(result: Any) -> None:
     found = outcome_of(result)
-    assert isinstance(found, Dropped)
+    assert isinstance(found, Unknown)
     assert billed(found) is Billed.MAYBE
     assert found.reply.error_type == "unknown_result"
+
+
+def test_the_words_of_a_result_nobody_knows_are_kept_bounded_and_without_keys() -> None:
+    words = outcome_of({"type": "vanished", "why": f"{KEY} " + "word " * 10_000}).reply.message
+    assert "'vanished'" in words
+    assert '"why":' in words
+    assert KEY not in words
+    assert len(words) <= 2_000
 
 
 @pytest.mark.parametrize("body", [None, "plain words", {}, {"error": None}])

@@ -25,6 +25,7 @@ from batchrun.core.outcome import (
     ServerFailed,
     Stop,
     Succeeded,
+    Unknown,
     Unreachable,
     Usage,
     billed,
@@ -49,6 +50,7 @@ TABLE: list[tuple[Outcome, Billed, Scope]] = [
     (AccountStopped(reply=REPLY, stop=Stop.CREDIT), Billed.NO, Scope.ACCOUNT),
     (Expired(reply=REPLY), Billed.NO, Scope.JOB),
     (Canceled(reply=REPLY, by_user=True), Billed.NO, Scope.JOB),
+    (Unknown(reply=REPLY), Billed.MAYBE, Scope.JOB),
 ]
 
 
