@@ -35,11 +35,16 @@ def parse_dollars(text: str) -> Nanos:
     """The amount that *text* names: `50`, `0.25`, `$1,000`.
 
     Raises ValueError if it names none, or one that is negative, above `MOST_DOLLARS` or finer than a nano-dollar.
+    Commas set thousands apart and nothing else: who writes `2,50` does not mean 250.
     """
-    from decimal import Decimal, InvalidOperation  # noqa: PLC0415  # only who reads an amount pays for it
+    import re  # noqa: PLC0415  # only who reads an amount pays for it
+    from decimal import Decimal, InvalidOperation  # noqa: PLC0415
 
+    digits = text.strip().removeprefix("$")
+    if "," in digits and not re.fullmatch(r"[1-9]\d{0,2}(,\d{3})+(\.\d*)?", digits):
+        raise ValueError(f"not an amount of dollars: {text!r}")
     try:
-        amount = Decimal(text.strip().removeprefix("$").replace(",", ""))
+        amount = Decimal(digits.replace(",", ""))
     except InvalidOperation:
         raise ValueError(f"not an amount of dollars: {text!r}") from None
     if not amount.is_finite() or amount < 0:

@@ -10,6 +10,9 @@ from typing import Any
 from batchrun.core.suggest import did_you_mean
 
 Row = Mapping[str, Any]
+MOST_PRICE = 1_000_000
+"""Dollars for a million tokens: at more, what one job may cost would not fit into a database."""
+
 Rows = dict[str, dict[str, Any]]
 
 
@@ -22,8 +25,8 @@ def _truth(value: Any) -> str:
 
 
 def _dollars(value: Any) -> str:
-    fine = isinstance(value, int | Decimal) and not isinstance(value, bool) and value >= 0
-    return "" if fine else "must be dollars per million tokens"
+    number = isinstance(value, int | Decimal) and not isinstance(value, bool) and Decimal(value).is_finite()
+    return "" if number and 0 <= value <= MOST_PRICE else f"must be dollars per million tokens, up to {MOST_PRICE:,}"
 
 
 def _words(value: Any) -> str:

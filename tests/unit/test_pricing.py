@@ -264,7 +264,10 @@ def test_the_largest_amount_fits_into_a_database_many_times_over() -> None:
     assert 9 * parse_dollars("1,000,000,000") < 2**63
 
 
-@pytest.mark.parametrize("text", ["", "fifty", "-1", "NaN", "Infinity", "0.0000000001", "1e-9999999", "1 2"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "fifty", "-1", "NaN", "Infinity", "0.0000000001", "1e-9999999", "1 2", "2,50", "0,250", "1,00,000", "1,000e3"],
+)
 def test_what_is_no_amount_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="dollar"):
         parse_dollars(text)

@@ -248,6 +248,9 @@ def test_a_nearer_file_changes_single_numbers_of_a_farther_one(tmp_path: Path) -
     assert found.tables().custom == {"opus-5": Limits(requests=9, input_tokens=8)}
 
 
+NO_PRICE = "./batchrun.toml:2: `input` must be dollars per million tokens, up to 1,000,000"
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -256,8 +259,7 @@ def test_a_nearer_file_changes_single_numbers_of_a_farther_one(tmp_path: Path) -
         ("[limits.opus-5]\nrequests = 0", "./batchrun.toml:2: `requests` must be a whole number"),
         ("[limits.opus-5]\nrequests = true", "./batchrun.toml:2: `requests` must be a whole number"),
         ("[limits]\nopus-5 = { request = 1 }", "./batchrun.toml:2: unknown key `request`; did you mean `requests`?"),
-        ("[prices.m]\ninput = '1'", "./batchrun.toml:2: `input` must be dollars per million tokens"),
-        ("[prices.m]\ninput = -1", "./batchrun.toml:2: `input` must be dollars per million tokens"),
+        *((f"[prices.m]\ninput = {value}", NO_PRICE) for value in ("'1'", "-1", "inf", "nan", "1000001", "1e30")),
         ("[prices.m]\nfast = 1", "./batchrun.toml:2: `fast` must be a table"),
         ("[prices.m]\nfast = { input = 1 }", "./batchrun.toml:2: `fast` needs `output`"),
         ("[prices.m]\nbands = { over = 1 }", "./batchrun.toml:2: `bands` must be a list of bands"),
