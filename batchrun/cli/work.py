@@ -15,10 +15,10 @@ from batchrun.cli.main import rendered
 from batchrun.cli.output import amount, at, dumps, headed
 from batchrun.cli.screen import clean
 from batchrun.cli.tally import Progress
-from batchrun.core.figures import dollars, span
+from batchrun.core.figures import count, dollars, span
 from batchrun.core.job import Nanos, RunId
 from batchrun.core.states import RunState, State
-from batchrun.errors import BatchrunError, Exit, WorkerBusy
+from batchrun.errors import BatchrunError, Exit, KeyRefused, WorkerBusy
 from batchrun.report.cures import cure_of, word
 from batchrun.report.summary import possibly
 
@@ -43,7 +43,7 @@ def start(
 ) -> Exit:
     """Send what there is of the run *ref*, unless that is not wanted, or somebody else works on this queue.
 
-    *record* is what a program is told of how it came to this.
+    *record* is what a program is told of how it came to this. Raises KeyRefused, saying what is stored all the same.
     """
     from batchrun.wiring import Wish
 
@@ -56,6 +56,13 @@ def start(
         return at_rest(call, settings, run, record, json=json)
     try:
         return work(call, settings, Wish(only=run.id, max_cost=max_cost), json=json, launch=record)
+    except KeyRefused as refused:
+        n, send = run.left - run.n(State.HELD), call.typed(f"batchrun run {name}")
+        stored = f"{count(n, 'job')} of run {run.name} {'is' if n == 1 else 'are'} stored"
+        raise KeyRefused(
+            f"{refused.message}; {stored}",
+            hint=f"`{send}` sends {'it' if n == 1 else 'them'} once there is a good key: {refused.hint}",
+        ) from refused
     except WorkerBusy as busy:
         look = clean(call.typed(f"batchrun status {name}"))
         screen.say(f"{clean(busy.message)}\nIt takes these jobs too. To look:  {look}")

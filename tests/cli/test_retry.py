@@ -49,6 +49,18 @@ def test_with_nothing_to_retry_all_is_well(swift: None, batchrun: Batchrun, tmp_
     assert shown.err.endswith("Nothing to retry.\n")
 
 
+def test_with_nothing_to_retry_nothing_else_is_promised(batchrun: Batchrun, tmp_path: Path) -> None:
+    jobs_file(tmp_path / "fresh.jsonl", ["one", "two"])
+    batchrun("submit", "fresh.jsonl", "--simulate", "-q", "--no-run")
+    for flags in ([], ["--no-run"], ["--dry-run"]):
+        shown = batchrun("retry", "--simulate", *flags)
+        assert shown.code == 0
+        assert shown.err.endswith("Nothing to retry. 2 jobs still to do:  batchrun --simulate status fresh\n")
+    assert counts(batchrun) == {"queued": 2}
+    launch, done = (json.loads(line) for line in batchrun("retry", "--simulate", "--json").out.splitlines())
+    assert (launch["put_back"], done["exit"]) == (0, 0)
+
+
 def test_refused_ones_can_be_included(failed: Batchrun) -> None:
     shown = failed("retry", "--simulate", "--include", "refused", "--no-run")
     assert "✓ 2 jobs put back" in shown.err

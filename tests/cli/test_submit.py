@@ -391,11 +391,17 @@ def test_what_cannot_be_meant_is_refused(args: list[str], words: str, batchrun: 
     assert words in shown.err
 
 
-def test_without_a_key_the_jobs_stay_queued(batchrun: Batchrun, three: Path) -> None:
+def test_without_a_key_the_jobs_stay_queued_and_it_says_what_to_do_then(batchrun: Batchrun, three: Path) -> None:
     shown = batchrun("submit", "small.jsonl")
     assert shown.code == 4
     assert "✓ stored run small (r-1): 3 jobs\n" in shown.err
-    assert "error: there is no API key\n" in shown.err
+    assert "error: there is no API key; 3 jobs of run small are stored\n" in shown.err
+    assert "hint: `batchrun run small` sends them once there is a good key: set ANTHROPIC_API_KEY, " in shown.err
+    quiet = batchrun("submit", "small.jsonl", "--json", "--quiet")
+    assert (quiet.code, quiet.out) == (4, "")
+    error = json.loads(quiet.err.splitlines()[-1])
+    assert (error["code"], error["exit"]) == ("key", 4)
+    assert "3 jobs of run small are stored" in error["message"]
 
 
 def test_a_real_queue_and_a_simulated_one_never_mix(batchrun: Batchrun, three: Path) -> None:

@@ -12,10 +12,11 @@ from batchrun.cli import options
 from batchrun.cli.call import Call
 from batchrun.cli.output import document
 from batchrun.cli.screen import Mark, clean
-from batchrun.cli.work import held, start
+from batchrun.cli.work import at_rest, held, start
 from batchrun.core.figures import count
 from batchrun.core.states import State
 from batchrun.errors import Exit, UsageError
+from batchrun.report.cures import word
 
 if TYPE_CHECKING:
     from batchrun.core.select import Selection
@@ -66,15 +67,9 @@ def retry(
             _told(call, done, dry=True, ask=ask)
         return Exit.OK
     _told(call, done, dry=False, ask=ask)
-    return start(
-        call,
-        settings,
-        done.run.ref,
-        _record(done),
-        only_stored=no_run or not done.queued,
-        max_cost=settings.max_cost,
-        json=json,
-    )
+    if not done.queued:
+        return at_rest(call, settings, done.run, _record(done), json=json)
+    return start(call, settings, done.run.ref, _record(done), only_stored=no_run, max_cost=settings.max_cost, json=json)
 
 
 def _member(text: str) -> tuple[str, str]:
@@ -97,7 +92,9 @@ def _told(call: Call, done: Returned, *, dry: bool, ask: bool) -> None:
     elif n:
         screen.say(f"{screen.talk_mark(Mark.OK)} {count(n, 'job')} put back{_kinds(done.back)}")
     else:
-        screen.say("Nothing to retry.")
+        to_do = done.run.left - done.run.n(State.HELD)
+        look = clean(call.typed(f"batchrun status {word(done.run.name)}"))
+        screen.say("Nothing to retry." + (f" {count(to_do, 'job')} still to do:  {look}" if to_do else ""))
     if done.refused:
         screen.say(
             f"Not {done.refused.total():,} refused{_kinds(done.refused)}: the same request would be refused again; "
