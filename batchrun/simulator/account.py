@@ -6,7 +6,6 @@ import math
 from collections import deque
 from collections.abc import Mapping
 
-from batchrun.core.job import Nanos
 from batchrun.core.limits import Dimension, Limits, LimitTable
 from batchrun.core.ports import Clock
 from batchrun.simulator import failures
@@ -27,8 +26,8 @@ class Account:
         self._clock = clock
         self._ledger = ledger
         self._began: deque[float] = deque()
-        self._spent: int = sum(entry.cost for entry in ledger.entries)
-        self._billed = sum(entry.billed for entry in ledger.entries)
+        self._spent: int = ledger.spent()
+        self._billed = ledger.billed()
         self.change(plan)
 
     def change(self, plan: Plan) -> None:
@@ -36,6 +35,7 @@ class Account:
         self._plan = plan
         self._table = LimitTable(date="", source="plan", tiers={"plan": plan.limits}, pools=plan.pools)
         self._lanes: dict[str, Lane] = {}
+        self._calls: Lane | None = None
 
     def lane_of(self, model: str) -> str:
         return self._table.lane_of(model)
@@ -58,14 +58,30 @@ class Account:
         what = f"{limit} {dimension.value.replace('_', ' ')} per minute"
         return failures.limited(what, max(1, math.ceil(wait)) if math.isfinite(wait) else MINUTE)
 
-    def broke(self) -> Failure | None:
-        """Why no request may cost anything now."""
+    def call(self) -> Failure | None:
+        """Charge a call of the Message Batches API, or say why it may not come now."""
+        limits = self._plan.batches.limits
+        if limits is None:
+            return None
+        now = self._clock.steady()
+        if self._calls is None:
+            self._calls = Lane(Limits(requests=limits.calls), self._plan.metering, now - MINUTE)
+        over = self._calls.refusal(0, now)
+        if over is not None:
+            wait = max(1, math.ceil(over[1])) if math.isfinite(over[1]) else MINUTE
+            return failures.limited(f"{limits.calls} batch calls per minute", wait)
+        self._calls.admit(0, now)
+        return None
+
+    def broke(self, more: int = 0, billed: int = 0) -> Failure | None:
+        """Why no request may cost anything now, after *more* nano-dollars for *billed* requests not yet paid."""
         money = self._plan.money
-        if money.credit is not None and self._spent >= money.credit * 10**9:
+        spent = self._spent + more
+        if money.credit is not None and spent >= money.credit * 10**9:
             return failures.NO_CREDIT
-        if money.spend_cap is not None and self._spent >= money.spend_cap * 10**9:
+        if money.spend_cap is not None and spent >= money.spend_cap * 10**9:
             return failures.SPEND_CAP
-        if money.spend_cap_requests is not None and self._billed >= money.spend_cap_requests:
+        if money.spend_cap_requests is not None and self._billed + billed >= money.spend_cap_requests:
             return failures.SPEND_CAP
         return None
 
@@ -88,9 +104,9 @@ class Account:
         meters.charge(Dimension.INPUT, input_tokens, now)
         meters.charge(Dimension.OUTPUT, output_tokens, now)
 
-    def pay(self, cost: Nanos) -> None:
+    def pay(self, cost: int, requests: int = 1) -> None:
         self._spent += cost
-        self._billed += 1
+        self._billed += requests
 
     def headers(self, lane: str) -> Mapping[str, str]:
         return self._lane(lane).headers(self._clock.steady(), self._clock.wall())

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-import json
 import random
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, NoReturn
+from typing import Any
 
 from batchrun.core.ports import Clock
 from batchrun.errors import UsageError
-from batchrun.simulator import answers, catalogue, effects, rules, tokens
+from batchrun.simulator import answers, batches, catalogue, effects, entrance, rules, submission, tokens
 from batchrun.simulator.account import Account
+from batchrun.simulator.batches import Asked, Batches
 from batchrun.simulator.cache import Cache, Intake
+from batchrun.simulator.colleague import Arrivals
 from batchrun.simulator.effects import Effect, Kind, Script, Stage
 from batchrun.simulator.envelope import Envelope
 from batchrun.simulator.failures import FAILURES, Failure, invalid, not_found
 from batchrun.simulator.ledger import Entry, Ledger
 from batchrun.simulator.messages import Call, Messages
 from batchrun.simulator.models import Model, published
-from batchrun.simulator.plan import VERSIONS, Plan
+from batchrun.simulator.plan import Money, Plan
+from batchrun.simulator.processing import Processing
+from batchrun.simulator.shelf import Shelf
 from batchrun.simulator.wire import Broken, Request, Response
 
 LARGEST_BODY = 32 * 1024 * 1024
@@ -32,7 +35,7 @@ MODELS = "/v1/models"
 
 
 class Simulator:
-    """The API under one plan. Belongs to one event loop; `ledger` may hold what an earlier one did."""
+    """The API under one plan. Belongs to one event loop; `ledger` and `shelf` may hold what an earlier one did."""
 
     def __init__(
         self,
@@ -41,6 +44,7 @@ class Simulator:
         dice: random.Random,
         ledger: Ledger | None = None,
         *,
+        shelf: Shelf | None = None,
         models: Mapping[str, Model] | None = None,
     ) -> None:
         self.ledger = Ledger() if ledger is None else ledger
@@ -52,8 +56,20 @@ class Simulator:
         self._seen = Counter(
             (entry.endpoint, entry.prompt) for entry in self.ledger.entries if entry.status is not None
         )
+        self.shelf = Shelf() if shelf is None else shelf
+        self._remember()
         self._account = Account(plan, clock, self.ledger)
         self._cache = Cache()
+        self._processing = Processing(
+            plan=plan,
+            account=self._account,
+            ledger=self.ledger,
+            shelf=self.shelf,
+            models=self._models,
+            salt=self._salt,
+        )
+        self._calls = batches.counted(self.ledger)
+        self._arrivals = Arrivals(dice=random.Random(f"{self._salt} colleague {len(self.shelf.batches)}"))  # noqa: S311  # no secret
         self.change(plan)
 
     @property
@@ -75,35 +91,101 @@ class Simulator:
             cache=self._cache,
             envelope=self._envelope,
         )
+        self._processing.plan = plan
+        self._batches = Batches(
+            plan=plan,
+            clock=self.clock,
+            account=self._account,
+            ledger=self.ledger,
+            shelf=self.shelf,
+            envelope=self._envelope,
+            processing=self._processing,
+            arrivals=self._arrivals,
+            calls=self._calls,
+            salt=self._salt,
+        )
 
     def use(self, model: str, *, requests: int = 0, input_tokens: int = 0, output_tokens: int = 0) -> None:
         """Charge what another program of the same organisation uses of *model*'s limits."""
         lane = self._account.lane_of(model)
         self._account.use(lane, requests=requests, input_tokens=input_tokens, output_tokens=output_tokens)
 
+    def foreign_batch(self, size: int, *, minutes: float = 1.0, workspace: str | None = None) -> str:
+        """A colleague creates a batch of *size* requests now. Returns its id."""
+        return self._batches.foreign(size, minutes * 60, workspace=workspace).id
+
+    def delete_batch(self, id_: str) -> None:
+        """A colleague deletes a batch. Raises KeyError for an unknown one."""
+        self._batches.remove(self.shelf.batches[id_])
+
+    def archive_batch(self, id_: str) -> None:
+        """The results of a batch go before their time. Raises KeyError for an unknown one."""
+        batch = self.shelf.batches[id_]
+        batch.archived = self.clock.wall()
+        self.shelf.keep(batch)
+
+    async def settle(self) -> None:
+        """Let the ledger know of the items of all batches that have ended, also of those that nobody looked at."""
+        await self._batches.settle()
+
     async def handle(self, request: Request) -> Response:
         """The answer to *request*, after the time it takes. Raises `Broken` where the connection fails without one."""
-        params, unreadable = _parse(request)
-        readable = isinstance(params, dict)
+        large = request.too_large or len(request.body) > _largest(request.path)
+        params: Any = None
+        unreadable: Failure | None = None
+        if request.method == "POST" and not batches.covers(request.path) and not large:
+            params, unreadable = entrance.parse(request.body)
+        asks = isinstance(params, dict) and "messages" in params
         entry = self.ledger.arrive(
             request_id=f"req_{self._dice.getrandbits(120):030x}",
             endpoint=f"{request.method} {request.path}",
             at=self.clock.wall(),
-            prompt=answers.digest(params) if readable and "messages" in params else None,
-            mark=_mark(params) if readable else None,
+            prompt=answers.digest(params) if asks else None,
+            mark=entrance.mark(params),
         )
+        if (workspace := entrance.workspace(request, self._plan.workspaces)) is not None:
+            self.ledger.note(entry, workspace=workspace)
         self._account.in_flight += 1
         try:
+            if large:
+                return self._envelope.edge(entry, Kind.TOO_LARGE)
+            if batches.covers(request.path):
+                return await self._batch_call(request, entry)
             return await self._answer(request, entry, params, unreadable)
         except BaseException as error:
             entry.error = str(error) if isinstance(error, Broken) else type(error).__name__
             self.ledger.note(entry, error=entry.error)
             self._envelope.leave(entry)
             raise
+        finally:
+            if request.upload is not None:
+                request.upload.unlink(missing_ok=True)
+
+    async def _batch_call(self, request: Request, entry: Entry) -> Response:
+        call = batches.verb(request.method, request.path)
+        if isinstance(call, Failure):
+            return self._envelope.fail(entry, entrance.refusal(request) or call)
+        which, id_ = call
+        nth, drawn = self._batches.wished(which)
+        wished = (*self._plan.effects_at(self.clock.steady() - self._born), *drawn)
+        for effect in wished:
+            if effect.kind.stage is Stage.EDGE:
+                return self._envelope.edge(entry, effect.kind)
+        refused = entrance.refusal(request) or _first_failure(wished)
+        if refused is not None:
+            return self._envelope.fail(entry, refused)
+        await self._pay()
+        workspace = entry.workspace or self._plan.workspace
+        return await self._batches.answer(
+            Asked(request=request, entry=entry, verb=which, id=id_, workspace=workspace, nth=nth, wished=wished)
+        )
+
+    async def _pay(self) -> None:
+        """Where money is short, batches cost theirs when they end, and not when somebody looks."""
+        if self._plan.money != Money():
+            await self._batches.settle()
 
     async def _answer(self, request: Request, entry: Entry, params: Any, unreadable: Failure | None) -> Response:
-        if len(request.body) > LARGEST_BODY:
-            return self._envelope.edge(entry, Kind.TOO_LARGE)
         try:
             script = effects.marks(request.body) if request.path == MESSAGES else ()
         except UsageError as wrong:
@@ -115,14 +197,14 @@ class Simulator:
             if effect.kind.stage is Stage.EDGE:
                 self._seen[key] += 1
                 return self._envelope.edge(entry, effect.kind)
-        refused = self._refused(request) or unreadable
+        refused = entrance.refusal(request) or unreadable
         if refused is not None:
             return self._envelope.fail(entry, refused)
         match request.method, request.path:
             case "POST", path if path == MESSAGES:
                 return await self._send(request, entry, params, wished, dice)
             case "POST", path if path == COUNT:
-                return self._count(request, entry, params, wished)
+                return await self._count(request, entry, params, wished)
             case "GET", path if path == MODELS or path.startswith(MODELS + "/"):
                 return self._catalogue(request, entry, wished)
             case _, path if path in {MESSAGES, COUNT, MODELS}:
@@ -132,6 +214,13 @@ class Simulator:
             case _:
                 return self._envelope.fail(entry, not_found("Not found"))
 
+    def _remember(self) -> None:
+        """A kill may have come after a batch was on the shelf, and before it was in the ledger."""
+        for batch in self.shelf.batches.values():
+            known = self.ledger.lots.get(batch.id)
+            if known is None or (known.ended is None and batch.counts is not None):
+                self.ledger.settle(self.shelf.lot(batch.id))
+
     def _wished(self, script: Script, nth: int, dice: random.Random) -> Iterator[Effect]:
         """What is to go wrong with the *nth* request of a prompt, by its marks and by the plan."""
         yield from effects.at(script, nth)
@@ -140,23 +229,6 @@ class Simulator:
             for kind, chance in self._plan.faults.items():
                 if dice.random() < chance:
                     yield Effect(kind)
-
-    def _refused(self, request: Request) -> Failure | None:
-        scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
-        key = request.headers.get("x-api-key") or (bearer if scheme == "Bearer" else "")
-        if not key:
-            return Failure(status=401, type="authentication_error", message="x-api-key header is required")
-        if key.startswith("bad"):
-            return FAILURES[Kind.KEY]
-        version = request.headers.get("anthropic-version")
-        if version is None:
-            return invalid("anthropic-version: header is required")
-        if version not in VERSIONS:
-            return invalid(f"anthropic-version: {version!r} is not a valid version")
-        content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if request.method == "POST" and content_type != "application/json":
-            return invalid("content-type: should be `application/json`")
-        return None
 
     def _checked(self, request: Request, params: Any, *, counting: bool) -> Model | Failure:
         return rules.check(
@@ -182,6 +254,7 @@ class Simulator:
             else Intake(fresh=tokens.count(params, model))
         )
         whole = intake.charged + intake.read
+        await self._pay()
         refused = rules.too_long(params, model, whole) or self._account.refusal(lane, intake.charged)
         if refused is not None:
             return self._envelope.fail(entry, refused)
@@ -194,12 +267,13 @@ class Simulator:
             Call(entry=entry, params=params, model=model, lane=lane, intake=intake, effects=wished, dice=dice)
         )
 
-    def _count(self, request: Request, entry: Entry, params: Any, wished: Sequence[Effect]) -> Response:
+    async def _count(self, request: Request, entry: Entry, params: Any, wished: Sequence[Effect]) -> Response:
         model = self._checked(request, params, counting=True)
         if isinstance(model, Failure):
             return self._envelope.fail(entry, model)
         self.ledger.note(entry, model=model.id)
         self._seen[entry.endpoint, entry.prompt] += 1
+        await self._pay()
         failure = self._account.broke() or _first_failure(wished)
         if failure is not None:
             return self._envelope.fail(entry, failure)
@@ -214,35 +288,16 @@ class Simulator:
         return self._envelope.json(entry, found)
 
 
+def _largest(path: str) -> int:
+    return submission.LARGEST if batches.covers(path) else LARGEST_BODY
+
+
 def _first_failure(wished: Sequence[Effect]) -> Failure | None:
     effect = next((each for each in wished if each.kind.stage is Stage.API), None)
     if effect is None:
         return None
     failure = FAILURES[effect.kind]
     return failure if effect.seconds is None else replace(failure, retry_after=effect.seconds)
-
-
-def _parse(request: Request) -> tuple[Any, Failure | None]:
-    """The value of a JSON body, and why the API cannot read it."""
-    if request.method != "POST" or len(request.body) > LARGEST_BODY:
-        return None, None
-    try:
-        params = json.loads(request.body, parse_constant=_no_constant)
-        if b"\\ud" in request.body or b"\\uD" in request.body:
-            json.dumps(params, ensure_ascii=False).encode()
-    except (ValueError, RecursionError) as error:
-        return None, invalid(f"The request body is not valid JSON: {error}")
-    return params, None
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not a JSON value")
-
-
-def _mark(params: Mapping[str, Any]) -> str | None:
-    metadata = params.get("metadata")
-    mark = metadata.get("user_id") if isinstance(metadata, dict) else None
-    return mark if isinstance(mark, str) else None
 
 
 def _number(prompt: str | None) -> int:

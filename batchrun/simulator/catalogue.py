@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from batchrun.simulator import paging
 from batchrun.simulator.failures import Failure, invalid, not_found
 from batchrun.simulator.models import Model, find
 
-DEFAULT_PAGE = 20
-LARGEST_PAGE = 1000
 LEVELS = ("low", "medium", "high", "xhigh", "max")
 KINDS = ("adaptive", "between_tools", "disabled", "enabled")
 STAGES = ("active", "deprecated", "retired")
@@ -28,30 +27,13 @@ def _page(query: Mapping[str, Sequence[str]], models: Mapping[str, Model]) -> Ma
     wanted = stages or STAGES[:2]
     if not set(wanted) <= set(STAGES):
         return invalid("lifecycle: Input should be 'active', 'deprecated' or 'retired'")
-    text = query.get("limit", (str(DEFAULT_PAGE),))[-1]
-    if not text.isdecimal() or not 1 <= int(text) <= LARGEST_PAGE:
-        return invalid(f"limit: Input should be between 1 and {LARGEST_PAGE}")
     rows = [model for model in models.values() if model.lifecycle in wanted]
-    ids = [model.id for model in rows]
-    for name in ("after_id", "before_id"):
-        if name in query and query[name][-1] not in ids:
-            return invalid(f"{name}: not found")
-    begin, end = 0, len(rows)
-    if "after_id" in query:
-        begin = ids.index(query["after_id"][-1]) + 1
-        end = min(end, begin + int(text))
-    elif "before_id" in query:
-        end = ids.index(query["before_id"][-1])
-        begin = max(0, end - int(text))
-    else:
-        end = min(end, int(text))
-    page = rows[begin:end]
-    return {
-        "data": [_info(model) for model in page],
-        "has_more": begin > 0 if "before_id" in query else end < len(rows),
-        "first_id": page[0].id if page else None,
-        "last_id": page[-1].id if page else None,
-    }
+    page = paging.page(rows, _id, query)
+    return page if isinstance(page, Failure) else page.shown(_id, _info)
+
+
+def _id(model: Model) -> str:
+    return model.id
 
 
 def _info(model: Model) -> Mapping[str, Any]:

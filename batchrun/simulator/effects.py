@@ -20,12 +20,16 @@ from batchrun.errors import UsageError
 
 
 class Stage(Enum):
-    """How far a request comes before it goes wrong. Only what comes to AFTER or ANSWER is accepted and billed."""
+    """How far a request comes before it goes wrong. Only what comes to AFTER or ANSWER is accepted and billed.
+
+    Kinds of the stage ITEM happen in batches only.
+    """
 
     EDGE = "before the API"
     API = "an error of the API"
     AFTER = "after the work"
     ANSWER = "in the answer"
+    ITEM = "to an item of a batch"
 
 
 class Kind(StrEnum):
@@ -62,6 +66,7 @@ class Kind(StrEnum):
     OVERLOADED = "529"
 
     FAILED_LATE = "500-late"  #: 500 after the work was done and billed
+    OVERLOADED_LATE = "529-late"  #: 529 after the work was done and billed
     LOSE = "lose"  #: the connection closes without an answer after the work was done and billed
     CUT = "cut"  #: the connection closes in the middle of the answer or stream
     SHORT = "short"  #: the answer ends early as if it were whole: broken JSON, or no `message_stop`
@@ -74,6 +79,11 @@ class Kind(StrEnum):
     PAUSE = "pause"  #: stop_reason pause_turn
     EMPTY = "empty"  #: end_turn with no content
     SLOW = "slow"  #: the seconds given, else 30, are added to the latency
+    TWICE = "twice"  #: only to a create: a gateway sends it twice, so two batches stand, and one is told
+    NO_LINE = "no-line"  #: only to an item: it succeeds, and its line never appears
+    ODD_TYPE = "odd-type"  #: only to an item: its result is of a type that nobody knows
+
+    EXPIRED = "expired"  #: an item that was not done within 24 hours
 
     @property
     def stage(self) -> Stage:
@@ -81,13 +91,17 @@ class Kind(StrEnum):
 
 
 _EDGE = (Kind.REFUSE, Kind.DROP, Kind.REDIRECT, Kind.HTML, Kind.BLOCKED, Kind.GATEWAY, Kind.TOO_LARGE)
-_AFTER = (Kind.FAILED_LATE, Kind.LOSE, Kind.CUT, Kind.SHORT, Kind.STALL, Kind.ERROR_EVENT)
-_ANSWER = (Kind.REFUSAL, Kind.TRUNCATE, Kind.CONTEXT, Kind.PAUSE, Kind.EMPTY, Kind.SLOW)
+_AFTER = (Kind.FAILED_LATE, Kind.OVERLOADED_LATE, Kind.LOSE, Kind.CUT, Kind.SHORT, Kind.STALL, Kind.ERROR_EVENT)
+_ANSWER = (
+    *(Kind.REFUSAL, Kind.TRUNCATE, Kind.CONTEXT, Kind.PAUSE, Kind.EMPTY, Kind.SLOW),
+    *(Kind.TWICE, Kind.NO_LINE, Kind.ODD_TYPE),
+)
 _STAGES = {
     **dict.fromkeys(Kind, Stage.API),
     **dict.fromkeys(_EDGE, Stage.EDGE),
     **dict.fromkeys(_AFTER, Stage.AFTER),
     **dict.fromkeys(_ANSWER, Stage.ANSWER),
+    Kind.EXPIRED: Stage.ITEM,
 }
 
 

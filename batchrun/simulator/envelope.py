@@ -59,7 +59,7 @@ class Envelope:
             **(headers or {}),
         }
         if status != 401:
-            told["anthropic-workspace-id"] = self.plan.workspace
+            told["anthropic-workspace-id"] = entry.workspace or self.plan.workspace
         return self._close(entry, status, told, body, ended=ended, length=length)
 
     def json(self, entry: Entry, value: Any) -> Response:

@@ -49,6 +49,15 @@ def limited(what: str, retry_after: float) -> Failure:
     )
 
 
+def queue_full(most: int) -> Failure:
+    """429 for a batch that finds no room; what the API really says is not published."""
+    return Failure(
+        status=429,
+        type="rate_limit_error",
+        message=f"This batch would exceed your organization's limit of {most} batch requests in processing.",
+    )
+
+
 TOO_MANY_CONNECTIONS = Failure(
     status=429,
     type="rate_limit_error",

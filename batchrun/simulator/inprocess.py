@@ -106,6 +106,7 @@ def _request(request: httpx2.Request, body: bytes) -> Request:
         query=query,
         headers={name.lower(): value for name, value in request.headers.items()},
         body=body,
+        origin=f"{request.url.scheme}://{request.url.netloc.decode('ascii')}",
     )
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from batchrun.core.job import Millis, Nanos
 from batchrun.core.limits import Dimension
+from batchrun.simulator.lots import Bought, Lot
 from batchrun.simulator.meters import MINUTE
 
 
@@ -40,6 +41,8 @@ class Entry:
     cost: int = 0  #: nano-dollars
     delivered: bool = False
     ended: Millis | None = None  #: None while it is in flight
+    batch: str | None = None  #: which one it made or was about
+    workspace: str | None = None  #: where it is another one than the account's usual
 
 
 class Ledger:
@@ -47,6 +50,8 @@ class Ledger:
 
     def __init__(self, path: Path | None = None) -> None:
         self.entries: list[Entry] = []
+        self.lots: dict[str, Lot] = {}
+        self.marked: Counter[str] = Counter()  #: how often prompts with marks were items of a batch
         self._file: int | None = None
         if path is not None:
             self._read(path)
@@ -66,6 +71,16 @@ class Ledger:
             setattr(entry, name, value)
         self._write({"seq": entry.seq, **changes})
 
+    def accept(self, lot: Lot) -> None:
+        """A batch was accepted."""
+        self._take(lot)
+        self._write(asdict(lot))
+
+    def settle(self, lot: Lot) -> None:
+        """What became of the items of a batch is known."""
+        self._take(lot)
+        self._write(asdict(lot))
+
     def close(self) -> None:
         if self._file is not None:
             os.close(self._file)
@@ -74,26 +89,47 @@ class Ledger:
     # What tests ask.
 
     def accepted(self) -> Counter[str]:
-        """How often work was done for each prompt."""
-        return Counter(entry.prompt for entry in self.entries if entry.accepted and entry.prompt is not None)
+        """How often work was done for each prompt, by messages and by items of batches that succeeded."""
+        return Counter(prompt for prompt, _ in self._worked())
 
-    def repeated(self) -> Mapping[str, Sequence[Entry]]:
-        """The prompts for which work was done more than once, with those requests."""
+    def repeated(self) -> Mapping[str, Sequence[Entry | Bought]]:
+        """The prompts for which work was done more than once, with those requests and items."""
         by_prompt = defaultdict(list)
-        for entry in self.entries:
-            if entry.accepted and entry.prompt is not None:
-                by_prompt[entry.prompt].append(entry)
+        for prompt, work in self._worked():
+            by_prompt[prompt].append(work)
         return {prompt: entries for prompt, entries in by_prompt.items() if len(entries) > 1}
 
     def lost(self) -> Sequence[Entry]:
         """What was billed and ended without reaching the client."""
         return [entry for entry in self.entries if entry.billed and not entry.delivered and entry.ended is not None]
 
+    def items(self) -> Iterator[Bought]:
+        """The items of all batches whose end was noticed, in the order of the batches; not those of colleagues."""
+        for lot in self.lots.values():
+            yield from lot.items()
+
+    def collected(self) -> set[str]:
+        """The batches whose results reached the client to the last line."""
+        return {
+            entry.batch
+            for entry in self.entries
+            if entry.batch is not None and entry.delivered and entry.endpoint.endswith("/results")
+        }
+
+    def calls(self, begin: Millis, end: Millis, endpoint: str = "") -> int:
+        """How many requests came from *begin* to *end* whose method and path contain *endpoint*."""
+        return sum(begin <= entry.at < end and endpoint in entry.endpoint for entry in self.entries)
+
     def statuses(self) -> Counter[int | None]:
         return Counter(entry.status for entry in self.entries)
 
     def spent(self) -> Nanos:
-        return Nanos(sum(entry.cost for entry in self.entries))
+        return Nanos(sum(entry.cost for entry in self.entries) + sum(sum(lot.costs) for lot in self.lots.values()))
+
+    def billed(self) -> int:
+        """How many requests and items cost money."""
+        items = sum(lot.outcomes.count("s") for lot in self.lots.values() if not lot.foreign)
+        return items + sum(entry.billed for entry in self.entries)
 
     def busiest(self, dimension: Dimension, lane: str | None = None, seconds: float = MINUTE) -> int:
         """The most that was accepted in any window of *seconds*: requests and input at arrival, output at the end."""
@@ -135,8 +171,20 @@ class Ledger:
         amount, moment = _READERS[dimension]
         for entry in self.entries:
             at = moment(entry)
-            if entry.accepted and at is not None and lane in {None, entry.lane}:
+            if entry.accepted and entry.batch is None and at is not None and lane in {None, entry.lane}:
                 yield at, amount(entry)
+
+    def _worked(self) -> Iterator[tuple[str, Entry | Bought]]:
+        for entry in self.entries:
+            if entry.accepted and entry.prompt is not None:
+                yield entry.prompt, entry
+        for item in self.items():
+            if item.billed and item.prompt is not None:
+                yield item.prompt, item
+
+    def _take(self, lot: Lot) -> None:
+        self.lots[lot.batch] = lot
+        self.marked.update(lot.marked)
 
     def _write(self, values: Mapping[str, Any]) -> None:
         if self._file is not None:
@@ -152,6 +200,9 @@ class Ledger:
             os.truncate(path, path.stat().st_size - len(cut))
         for line in lines:
             values = json.loads(line)
+            if "custom_ids" in values:
+                self._take(Lot(**values))
+                continue
             seq = values.get("seq")
             if not names >= values.keys() or not isinstance(seq, int) or seq > len(self.entries):
                 raise ValueError(f"{path} is no ledger")

@@ -11,7 +11,7 @@ from typing import Any
 
 from batchrun.core.job import Nanos
 from batchrun.core.ports import Clock
-from batchrun.simulator import answers, stream
+from batchrun.simulator import answers, mishaps, stream
 from batchrun.simulator.account import Account
 from batchrun.simulator.answers import Answer
 from batchrun.simulator.cache import Cache, Intake
@@ -22,10 +22,6 @@ from batchrun.simulator.ledger import Entry, Ledger
 from batchrun.simulator.models import Model
 from batchrun.simulator.plan import Plan
 from batchrun.simulator.wire import Broken, How, Response
-
-SLOW = 30.0
-STALL = 900.0
-"""Seconds, where an effect names none."""
 
 SLICES = 8
 """Into how many parts the making of an answer is cut at most, so that its tokens are charged as they are made."""
@@ -47,14 +43,12 @@ class Call:
         return next((effect for effect in self.effects if effect.kind is kind), None)
 
     def cost(self, output: int) -> Nanos:
-        prices = self.model.prices
-        return Nanos(
-            self.intake.fresh * prices.input
-            + self.intake.read * prices.read
-            + self.intake.write_5m * prices.write_5m
-            + self.intake.write_1h * prices.write_1h
-            + output * prices.output
-        )
+        return cost(self.model, self.intake, output)
+
+    @property
+    def message(self) -> str:
+        """The id of its answer."""
+        return "msg_01" + self.entry.request_id[-22:]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -104,13 +98,13 @@ class Messages:
         body = self._body(made)
         if after.kind is Kind.LOSE:
             raise Broken(How.CLOSED, after.kind)
-        if after.kind in {Kind.FAILED_LATE, Kind.ERROR_EVENT}:
-            return self.envelope.fail(entry, FAILURES[Kind.FAILED])
+        if (failure := mishaps.told_late(after)) is not None:
+            return self.envelope.fail(entry, failure)
         made.whole = False
         half = body[: len(body) // 2]
         if after.kind is Kind.SHORT:
             return self._whole(made, half)
-        return self._whole(made, self._broken(half, after), len(body))
+        return self._whole(made, mishaps.broken(half, after, self.clock), len(body))
 
     def _whole(self, made: Made, body: bytes | AsyncIterator[bytes], length: int | None = None) -> Response:
         return self.envelope.respond(
@@ -120,33 +114,24 @@ class Messages:
             length=length,
         )
 
-    async def _broken(self, half: bytes, after: Effect) -> AsyncIterator[bytes]:
-        yield half
-        await self._break(after)
-
-    async def _break(self, after: Effect) -> None:
-        if after.kind is Kind.STALL:
-            await self.clock.sleep(STALL if after.seconds is None else after.seconds)
-        raise Broken(How.CUT, after.kind)
-
     async def _streamed(self, made: Made) -> AsyncIterator[bytes]:
         after = next((effect for effect in made.call.effects if effect.kind.stage is Stage.AFTER), None)
         if after is not None and after.kind is Kind.LOSE:
             await self._work(made)
             raise Broken(How.CUT, after.kind)
         done = 0.0
-        for event, share in stream.events(message(made.call, made.answer)):
+        for event, share in stream.events(self._message(made)):
             if share:
                 await self._sleep(self.plan.pace.per_token * made.answer.output * share)
                 done += share
                 self._produce(made, round(made.answer.output * done))
             if after is not None and done >= 0.5:
-                if after.kind in {Kind.ERROR_EVENT, Kind.FAILED_LATE}:
+                if mishaps.told_late(after) is not None:
                     yield stream.frame(_error_event(made.call.entry.request_id))
                     return
                 if after.kind is Kind.SHORT:
                     return
-                await self._break(after)
+                await mishaps.break_off(after, self.clock)
             yield stream.frame(event)
         made.whole = True
 
@@ -173,11 +158,14 @@ class Messages:
         self.ledger.note(made.call.entry, billed=True, output=made.tokens, cost=cost)
 
     def _body(self, made: Made) -> bytes:
-        return json.dumps(message(made.call, made.answer), separators=(",", ":"), ensure_ascii=False).encode()
+        return json.dumps(self._message(made), separators=(",", ":"), ensure_ascii=False).encode()
+
+    def _message(self, made: Made) -> Mapping[str, Any]:
+        return message(made.call.message, made.call.model, made.call.intake, made.answer)
 
     def _first(self, call: Call) -> float:
         slow = call.effect(Kind.SLOW)
-        extra = 0.0 if slow is None else SLOW if slow.seconds is None else slow.seconds
+        extra = 0.0 if slow is None else mishaps.SLOW if slow.seconds is None else slow.seconds
         pace = self.plan.pace
         return extra + (pace.first * math.exp(call.dice.gauss(0.0, pace.spread)) if pace.first else 0.0)
 
@@ -186,14 +174,25 @@ class Messages:
             await self.clock.sleep(seconds)
 
 
-def message(call: Call, answer: Answer) -> Mapping[str, Any]:
+def cost(model: Model, intake: Intake, output: int) -> Nanos:
+    """The price of an answer of *output* tokens, at the price of the Messages API."""
+    prices = model.prices
+    return Nanos(
+        intake.fresh * prices.input
+        + intake.read * prices.read
+        + intake.write_5m * prices.write_5m
+        + intake.write_1h * prices.write_1h
+        + output * prices.output
+    )
+
+
+def message(id_: str, model: Model, intake: Intake, answer: Answer, tier: str = "standard") -> Mapping[str, Any]:
     """The Message object."""
-    intake = call.intake
     return {
-        "id": "msg_01" + call.entry.request_id[-22:],
+        "id": id_,
         "type": "message",
         "role": "assistant",
-        "model": call.model.id,
+        "model": model.id,
         "content": list(answer.content),
         "stop_reason": answer.stop_reason,
         "stop_sequence": answer.stop_sequence,
@@ -208,7 +207,7 @@ def message(call: Call, answer: Answer) -> Mapping[str, Any]:
             },
             "output_tokens": answer.output,
             "output_tokens_details": {"thinking_tokens": answer.thinking},
-            "service_tier": "standard",
+            "service_tier": tier,
             "inference_geo": "global",
         },
     }

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from batchrun.core.limits import Dimension, Limits
+from batchrun.simulator.batchplan import BatchPlan
 from batchrun.simulator.effects import Effect, Kind
 
 VERSIONS = frozenset({"2023-06-01", "2026-10-21"})
@@ -77,6 +78,9 @@ class Outage:
 class Plan:
     """Without arguments: a healthy account without limits, at a realistic pace.
 
+    `faults` are for messages, counting and models; batches have their own, and outages hit everything. A key that ends
+    with a name of `workspaces` belongs to the workspace given there, any other to `workspace`.
+
     `limits` maps lanes (see `core.limits.LimitTable`; "*" for those that no row names) to what they grant a minute,
     `pools` model prefixes to lanes. `faults` maps kinds to their probability for each request; `streaks` bounds how
     many requests of one prompt they hit (None: no bound). Which requests are hit follows from the seed and the
@@ -93,8 +97,10 @@ class Plan:
     faults: Mapping[Kind, float] = field(default_factory=dict)
     streaks: int | None = None
     outages: tuple[Outage, ...] = ()
+    batches: BatchPlan = field(default_factory=BatchPlan)
     organization: str = "00000000-0000-4000-8000-000000000001"
     workspace: str = "wrkspc_simulated"
+    workspaces: Mapping[str, str] = field(default_factory=dict)
 
     def effects_at(self, seconds: float) -> tuple[Effect, ...]:
         """What the outages do *seconds* after the start."""

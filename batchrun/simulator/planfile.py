@@ -25,7 +25,7 @@ import dataclasses
 import difflib
 import json
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, fields, replace
 from enum import Enum
 from pathlib import Path
@@ -34,7 +34,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 from batchrun.errors import UsageError
 from batchrun.simulator import effects
-from batchrun.simulator.effects import Effect, Kind
+from batchrun.simulator.effects import Effect, Kind, Script, Step
 from batchrun.simulator.plan import Plan
 
 
@@ -59,10 +59,21 @@ def load(value: Any, base: Plan | None = None) -> Plan:
     if not isinstance(value, dict):
         raise UsageError("a plan is a table of settings")
     loaded = replace(plan, **_fields(value, Plan, ""))
-    for kind, chance in loaded.faults.items():
+    for name, chance in _chances(loaded):
         if chance > 1:
-            raise UsageError(f"faults.{kind}: {chance} is no probability", "write a number from 0 to 1")
+            raise UsageError(f"{name}: {chance} is no probability", "write a number from 0 to 1")
     return loaded
+
+
+def _chances(plan: Plan) -> Iterator[tuple[str, float]]:
+    batches, colleague = plan.batches, plan.batches.colleague
+    yield from ((f"faults.{kind}", chance) for kind, chance in plan.faults.items())
+    yield from ((f"batches.items.{kind}", chance) for kind, chance in batches.items.items())
+    for verb, faults in batches.faults.items():
+        yield from ((f"batches.faults.{verb}.{kind}", chance) for kind, chance in faults.items())
+    yield from (("batches.stuck", batches.stuck), ("batches.cache_hits", batches.cache_hits))
+    for name in ("alike", "deletes", "archives"):
+        yield f"batches.colleague.{name}", getattr(colleague, name)
 
 
 def dump(plan: Plan) -> dict[str, Any]:
@@ -77,6 +88,8 @@ def _plain(value: Any) -> Any:
             return kind.value if seconds is None else f"{kind.value} {seconds:g}"
         case Enum():
             return value.value
+        case Step():
+            return _words(value)
         case tuple():
             return [_plain(each) for each in value]
         case Mapping():
@@ -105,6 +118,8 @@ def _value(value: Any, wanted: Any, path: str) -> Any:
     if origin is UnionType:
         inner = next(each for each in get_args(wanted) if each is not NoneType)
         return None if value is None else _value(value, inner, path)
+    if wanted == Script:
+        return _script(value, path)
     if origin is tuple:
         if not isinstance(value, list):
             raise UsageError(f"{path}: not a list")
@@ -144,6 +159,22 @@ def _member(value: Any, wanted: type[Enum], path: str) -> Enum:
         return wanted(value)
     except ValueError:
         raise UsageError(f"{path}: {value!r} is unknown", "one of " + ", ".join(str(each) for each in wanted)) from None
+
+
+def _words(step: Step) -> str:
+    together = " + ".join(_plain(effect) for effect in step.effects)
+    return together if step.times is None else f"{together} x{step.times}"
+
+
+def _script(value: Any, path: str) -> Script:
+    """From one text as in a mark, or from a list of its parts."""
+    parts = [value] if isinstance(value, str) else value
+    if not isinstance(parts, list) or not all(isinstance(part, str) for part in parts):
+        raise UsageError(f"{path}: not a text", 'write it as in a mark: "529 x2, lose x1"')
+    try:
+        return tuple(step for part in parts for step in effects.parse(part))
+    except UsageError as error:
+        raise UsageError(f"{path}: {error.message}", error.hint) from None
 
 
 def _effect(value: Any, path: str) -> Effect:

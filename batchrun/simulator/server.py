@@ -1,7 +1,8 @@
 """The door over loopback: the simulated API as an HTTP server, for the real program and for anybody's tests.
 
-Besides the API it serves `GET /_simulator/ledger` (`?since=N` leaves out the first N entries) and
-`GET | PUT /_simulator/plan`; a PUT changes the top-level settings it names and leaves the others.
+Besides the API it serves `GET /_simulator/ledger` (`?since=N` leaves out the first N entries),
+`GET | PUT /_simulator/plan`, where a PUT changes the top-level settings it names and leaves the others, and
+`GET | POST /_simulator/batches`, where a POST of `{"size": N, "minutes": M}` is a colleague's create.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import random
 import socket
 import struct
 from collections.abc import AsyncGenerator, Callable
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -21,10 +23,11 @@ from aiohttp import web
 from batchrun.clock import SystemClock
 from batchrun.core.ports import Clock
 from batchrun.errors import UsageError
-from batchrun.simulator import planfile
+from batchrun.simulator import batches, planfile, submission
 from batchrun.simulator.api import LARGEST_BODY, Simulator
 from batchrun.simulator.ledger import Ledger
 from batchrun.simulator.plan import Plan
+from batchrun.simulator.shelf import Shelf
 from batchrun.simulator.wire import Broken, How, Request, Response
 
 PRIVATE = "/_simulator/"
@@ -56,10 +59,12 @@ async def run(
     *,
     clock: Clock | None = None,
     ledger: Ledger | None = None,
+    shelf: Shelf | None = None,
     remote: bool = False,
 ) -> None:
     """Serve *plan* until cancelled; *ready* gets the base URL once requests are taken. Raises UsageError."""
-    simulator = Simulator(plan, clock or SystemClock(), random.Random(plan.seed), ledger)  # noqa: S311  # no secret
+    dice = random.Random(plan.seed)  # noqa: S311  # simulation, not secrecy
+    simulator = Simulator(plan, clock or SystemClock(), dice, ledger, shelf=shelf)
     served = await serve(simulator, host, port, remote=remote)
     try:
         if ready is not None:
@@ -92,15 +97,15 @@ class _Door:
         self._simulator = simulator
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        body = await _body(request)
+        asked = await _request(request, self._simulator.shelf)
         if request.path.startswith(PRIVATE):
-            return self._private(request, body)
+            return await self._private(request, asked.body)
         try:
-            response = await self._simulator.handle(_request(request, body))
+            response = await self._simulator.handle(asked)
         except Broken as broken:
             return _broken(request, broken)
         answer = _answer(response)
-        if len(body) > LARGEST_BODY:
+        if asked.too_large:
             answer.force_close()
         delivered = False
         try:
@@ -122,13 +127,23 @@ class _Door:
             response.ended(delivered)
         return answer
 
-    def _private(self, request: web.BaseRequest, body: bytes) -> web.Response:
+    async def _private(self, request: web.BaseRequest, body: bytes) -> web.Response:
         match request.method, request.path.removeprefix(PRIVATE):
             case "GET", "ledger":
                 since = request.query.get("since", "0")
                 if not since.isdecimal():
                     return _json({"error": "since is a number of entries"}, 400)
                 return _json({"entries": [asdict(entry) for entry in self._simulator.ledger.entries[int(since) :]]})
+            case "GET", "batches":
+                await self._simulator.settle()
+                return _json({"batches": [asdict(lot) for lot in self._simulator.ledger.lots.values()]})
+            case "POST", "batches":
+                try:
+                    wish = json.loads(body)
+                    size, minutes = int(wish["size"]), float(wish.get("minutes", 1.0))
+                except (ValueError, TypeError, KeyError, AttributeError):
+                    return _json({"error": "not a batch", "hint": '{"size": 100, "minutes": 1}'}, 400)
+                return _json({"id": self._simulator.foreign_batch(size, minutes=minutes)})
             case "GET", "plan":
                 return _json(planfile.dump(self._simulator.plan))
             case "PUT", "plan":
@@ -143,25 +158,40 @@ class _Door:
                 return _json({"error": "not found"}, 404)
 
 
-async def _body(request: web.BaseRequest) -> bytes:
-    """The body, or the first bytes of one that is too large."""
-    chunks = []
+async def _request(request: web.BaseRequest, shelf: Shelf) -> Request:
+    """The request with its body, but for one that is too large. That of a batch goes to the disk as it comes."""
+    upload = shelf.upload() if request.method == "POST" and request.path == batches.PATH else None
+    most = LARGEST_BODY if upload is None else submission.LARGEST
+    chunks: list[bytes] = []
     size = 0
-    async for chunk in request.content.iter_any():
-        chunks.append(chunk)
-        size += len(chunk)
-        if size > LARGEST_BODY:
-            break
-    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
-
-
-def _request(request: web.BaseRequest, body: bytes) -> Request:
+    try:
+        with shelf.create(upload) if upload is not None else nullcontext() as file:
+            async for chunk in request.content.iter_any():
+                size += len(chunk)
+                if size > most:
+                    break
+                if file is None:
+                    chunks.append(chunk)
+                else:
+                    file.write(chunk)
+    except BaseException:
+        if upload is not None:
+            upload.unlink()  # whoever sent it has gone: nothing was accepted
+        raise
     query: dict[str, tuple[str, ...]] = {}
     if request.query_string:
         for name, value in request.query.items():
             query[name] = (*query.get(name, ()), value)
-    headers = {name.lower(): value for name, value in request.headers.items()}
-    return Request(method=request.method, path=request.path, query=query, headers=headers, body=body)
+    return Request(
+        method=request.method,
+        path=request.path,
+        query=query,
+        headers={name.lower(): value for name, value in request.headers.items()},
+        body=chunks[0] if len(chunks) == 1 else b"".join(chunks),
+        upload=upload,
+        too_large=size > most,
+        origin=f"{request.scheme}://{request.host}",
+    )
 
 
 def _answer(response: Response) -> web.StreamResponse:

@@ -5,17 +5,25 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """One HTTP request. Header names are in lower case; `path` has no query."""
+    """One HTTP request. Header names are in lower case; `path` has no query.
+
+    A body that is too large for the memory is the file `upload`, which belongs to whoever handles the request, and
+    `too_large` is one that the door did not take to its end.
+    """
 
     method: str
     path: str
     query: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     headers: Mapping[str, str]
     body: bytes = b""
+    upload: Path | None = None
+    too_large: bool = False
+    origin: str = "https://api.anthropic.com"  #: where the client sent it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ from batchrun.simulator.plan import Metering, Plan
 from batchrun.simulator.planfile import load
 
 PAGE = (Path(__file__).parents[2] / "docs" / "simulator.md").read_text(encoding="utf-8")
-TABLE = PAGE.partition("| word |")[2].partition("## Plans")[0]
+TABLE = PAGE.partition("| word |")[2].partition("## Batches")[0]
 EXAMPLE = tomllib.loads(PAGE.partition("```toml\n")[2].partition("```")[0])
 
 
