@@ -154,11 +154,16 @@ class LogFile:
             return True
 
 
-class Watch:
-    """The sink that a pass gets. As a context it owns the thread that writes."""
+Ask = Callable[[RunId], Progress | None]
+"""How far a run was when it first came up in this pass; None if that cannot be said just now."""
 
-    def __init__(self, tally: Tally, listeners: Sequence[Listener], every: float) -> None:
+
+class Watch:
+    """The sink that a pass gets. As a context it owns the thread that writes, and that asks about unknown runs."""
+
+    def __init__(self, tally: Tally, listeners: Sequence[Listener], every: float, ask: Ask = lambda _: None) -> None:
         self.tally = tally
+        self._ask = ask
         self._listeners = list(listeners)
         self._every = every
         self._loudest = max((listener.loudness for listener in listeners), default=-1)
@@ -189,6 +194,7 @@ class Watch:
                 ticked = time.monotonic()
                 self._tick()
         self._pass_on()
+        self._meet()
         for listener in list(self._listeners):
             self._guarded(listener, listener.close)
 
@@ -200,7 +206,17 @@ class Watch:
                 if loud <= listener.loudness:
                     self._guarded(listener, partial(listener.emit, event))
 
+    def _meet(self) -> None:
+        """Ask who the strangers are: outside the lock, for it may take a moment."""
+        with self._lock:
+            strangers = self.tally.strangers()
+        met = [known for run in strangers if (known := self._ask(run)) is not None]
+        with self._lock:
+            for known in met:
+                self.tally.meet(known)
+
     def _tick(self) -> None:
+        self._meet()
         with self._lock:
             for listener in self._listeners:
                 listener.look()
@@ -253,8 +269,12 @@ def watch(
     style: str = "auto",
     verbose: int = 0,
     log_file: str | None = None,
+    ask: Ask = lambda _: None,
 ) -> Watch:
-    """The sink for one pass; *runs* is how far they are at its start. Raises UsageError for a log file of no use."""
+    """The sink for one pass; *runs* is how far they are at its start, and *ask* is asked about those that join it.
+
+    Raises UsageError for a log file of no use.
+    """
     tally = Tally(clock=time.monotonic)
     tally.know(runs)
     listeners: list[Listener] = []
@@ -272,7 +292,7 @@ def watch(
             every = JSON_EVERY
     if log_file is not None:
         listeners.append(_log(log_file, verbose))
-    return Watch(tally, listeners, every)
+    return Watch(tally, listeners, every, ask)
 
 
 def _log(path: str, verbose: int) -> LogFile:

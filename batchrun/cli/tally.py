@@ -73,6 +73,21 @@ class Tally:
         """Start from what the database says."""
         self.runs.update((run.id, run) for run in runs)
 
+    def strangers(self) -> list[RunId]:
+        """Runs of which more is heard than is known: somebody else made them, or added to them, meanwhile."""
+        runs = self.runs.values()
+        return [run.id for run in runs if run.total is None or run.final + run.sent > run.total]
+
+    def meet(self, known: Progress) -> None:
+        """Add to what was heard of a run how far it was when it came up, and its name."""
+        heard = self.runs[known.id]
+        if heard.total is None:
+            heard.succeeded += known.succeeded
+            heard.failed += known.failed
+            heard.cancelled += known.cancelled
+            heard.cost = Nanos(heard.cost + known.cost)
+        heard.name, heard.total = known.name, known.total
+
     def hear(self, event: Event) -> None:
         match event:
             case PassStarted(runs=runs):

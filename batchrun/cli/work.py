@@ -87,6 +87,7 @@ def work(call: Call, settings: Settings, wish: Wish, *, json: bool, launch: dict
         style=settings.progress,
         verbose=call.flags.verbose,
         log_file=settings.log_file,
+        ask=lambda run: _stranger(call, run, before.get(run)),
     )
     with ExitStack() as stack:
 
@@ -150,6 +151,21 @@ def _known(runs: Mapping[RunId, RunSummary], only: RunId | None) -> list[Progres
         for run in reversed(list(runs.values()))
         if run.state is RunState.OPEN and only in {None, run.id}
     ]
+
+
+def _stranger(call: Call, run: RunId, before: RunSummary | None) -> Progress | None:
+    """How far a run was that was not open *before* the pass: new, or opened again by a `retry` or a `submit`."""
+    try:
+        with call.reading() as reading:
+            now = reading.run(f"r-{run}")
+    except BatchrunError:
+        return None  # the pass itself will say so
+    progress = Progress(id=run, name=now.name, total=now.total)
+    if before is not None:
+        progress.succeeded, progress.cost = before.n(State.SUCCEEDED), before.spent
+        progress.failed = min(before.n(State.FAILED), now.n(State.FAILED))  # a retry put some of them back
+        progress.cancelled = min(before.n(State.CANCELLED), now.n(State.CANCELLED))
+    return progress
 
 
 def _runs(call: Call, ids: Sequence[RunId]) -> list[RunSummary]:

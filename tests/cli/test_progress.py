@@ -361,6 +361,28 @@ def test_a_stopped_terminal_does_not_stop_the_work() -> None:
         free.set()
 
 
+def test_a_run_that_joins_a_pass_gets_its_name_its_total_and_what_it_had_before() -> None:
+    shown, _, err = screen(tty=False)
+    had = Progress(id=RUN, name="theirs", total=20, succeeded=4, cost=CENT)
+    with watch(shown, style="json", ask=lambda run: had if run == RUN else None) as sink:
+        sink.emit(sent(2))
+        sink.emit(succeeded())
+        assert sink.tally.strangers() == [RUN]
+    told = json.loads(err.getvalue().splitlines()[-1])
+    assert (told["run"], told["name"], told["total"]) == ("r-7", "theirs", 20)
+    assert (told["succeeded"], told["sent"], told["cost"]["amount"]) == (5, 1, "0.02")
+    assert sink.tally.strangers() == []
+
+
+def test_a_run_that_grows_gets_its_new_total_and_nothing_twice() -> None:
+    counts, _ = tally()
+    counts.know([Progress(id=RUN, name="small", total=1, succeeded=1)])
+    counts.hear(sent(1))
+    assert counts.strangers() == [RUN]
+    counts.meet(Progress(id=RUN, name="small", total=2, succeeded=1))
+    assert (counts.runs[RUN].total, counts.runs[RUN].final, counts.strangers()) == (2, 1, [])
+
+
 def test_quiet_progress_writes_nothing() -> None:
     shown, out, err = screen(quiet=True)
     with watch(shown) as sink:

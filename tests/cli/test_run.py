@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,6 +17,7 @@ from batchrun.core.figures import dollars
 from batchrun.core.job import Nanos
 from batchrun.queue.locks import Locks
 from batchrun.simulator import plan
+from batchrun.simulator.inprocess import InProcess
 from batchrun.wiring import card
 from tests.cli.conftest import Batchrun, jobs_file
 
@@ -133,6 +135,27 @@ def test_a_spend_cap_of_the_account_pauses_and_resume_lifts_it(
     assert "error: paused: a spending limit of the account is reached" in paused.err
     assert "lifted: the account" in batchrun("resume", "--simulate").err
     assert batchrun("run", "--simulate", "--progress", "none").code == 0
+
+
+def test_a_run_that_somebody_submits_meanwhile_is_shown_by_its_name(
+    stored: Batchrun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs_file(tmp_path / "theirs.jsonl", ["four", "five"])
+    command = [sys.executable, "-m", "batchrun", "submit", "theirs.jsonl", "--simulate"]
+    answer = InProcess.handle_async_request
+    done: list[Any] = []
+
+    async def meanwhile(self: InProcess, request: Any) -> Any:
+        if not done and request.method == "POST":
+            done.append(subprocess.run(command, cwd=tmp_path, check=True))  # noqa: ASYNC221  # all wait for it
+        return await answer(self, request)
+
+    monkeypatch.setattr(InProcess, "handle_async_request", meanwhile)
+    shown = stored("run", "--simulate", "--progress", "json")
+    told = [json.loads(line) for line in shown.err.splitlines() if line.startswith("{")]
+    progress = [one for one in told if one["event"] == "progress" and one["run"] == "r-2"]
+    assert {(one["name"], one["total"]) for one in progress} == {("theirs", 2)}
+    assert "Done. run=theirs succeeded=2" in shown.err
 
 
 # -- signals ---------------------------------------------------------------------------------------------------------
