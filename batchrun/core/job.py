@@ -62,3 +62,5 @@ class Job:
     worst: Nanos | None = None  #: what it can cost at most in realtime; None where no bound is known
     unbounded: str = ""  #: why no bound is known: "the price of `model-x` is unknown", "web search has no bound" …
     metadata: str | None = None  #: JSON text handed back with the result
+    shape: bytes = b""  #: equal for requests of which the API takes either all or none: model, parameters, tools
+    realtime_only: bool = False  #: batches refuse it

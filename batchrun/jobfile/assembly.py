@@ -16,6 +16,7 @@ from batchrun.jobfile.faults import Fault
 from batchrun.jobfile.forms import Draft
 from batchrun.jobfile.parameters import APART, PARAMETERS, SHORT
 from batchrun.jobfile.rules import Rules
+from batchrun.jobfile.shapes import Shapes
 from batchrun.jobfile.source import DIGEST
 from batchrun.jobfile.texts import Member, compared, members_of, sent
 
@@ -58,6 +59,7 @@ class Assembly:
     def __init__(self, rules: Rules) -> None:
         self._rules = rules
         self._seen: dict[int, int] = {}
+        self._shapes = Shapes()
         self.unfit: list[Unfit] = []  #: the first `REMEMBERED` of them
 
     def job(
@@ -100,6 +102,7 @@ class Assembly:
             return None
         worst, unbounded = rules.prices.worst_of(request, weight, max_tokens=max_tokens, batch=False)
         digest = hashlib.blake2b(text, digest_size=DIGEST).digest()
+        shape, realtime_only = self._shapes.of(request, model, members, members if common is None else common.members)
         return Job(
             key=self._key_of(digest) if draft.key is None else draft.key,
             where=where,
@@ -113,6 +116,8 @@ class Assembly:
             worst=worst,
             unbounded=unbounded,
             metadata=draft.metadata,
+            shape=shape,
+            realtime_only=realtime_only,
         )
 
     def _key_of(self, digest: bytes) -> str:
