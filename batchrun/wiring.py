@@ -14,6 +14,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batchrun import __version__
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from batchrun.scheduler.shutdown import Shutdown
     from batchrun.scheduler.terms import Ended, Terms
     from batchrun.settings.tables import Tables
+    from batchrun.simulator.shelf import Shelf
 
 SPARE_FILES = 64
 """File descriptors that are not connections: the database, its locks, logs, standard streams."""
@@ -206,12 +208,18 @@ async def _transport(
     http_client: httpx2.AsyncClient | None = None
     if credential is None:
         from batchrun.simulator.api import Simulator
+        from batchrun.simulator.batchplan import BatchPlan
         from batchrun.simulator.inprocess import InProcess
         from batchrun.simulator.plan import Plan
 
-        plan = Plan(limits=tables.limits.tiers[settings.tier], pools=tables.limits.pools)
+        plan = Plan(
+            limits=tables.limits.tiers[settings.tier],
+            pools=tables.limits.pools,
+            # Seconds instead of an hour: who tries the program wants to see the end.
+            batches=BatchPlan(minutes=0.05, canceling=1.0, limits=tables.limits.batches.get(settings.tier)),
+        )
         dice = random.Random(plan.seed)  # noqa: S311  # the same answers each time, and nothing secret
-        http_client = httpx2.AsyncClient(transport=InProcess(Simulator(plan, clock, dice)))
+        http_client = httpx2.AsyncClient(transport=InProcess(Simulator(plan, clock, dice, shelf=_shelf(settings))))
         connection = Connection(secret=NO_KEY, base_url=SIMULATED_URL, api_version=settings.api_version)
     else:
         connection = Connection(
@@ -234,3 +242,10 @@ async def _transport(
         yield transport
     finally:
         await transport.close()
+
+
+def _shelf(settings: Settings) -> Shelf:
+    """Where the simulated API keeps its batches: beside the database, for they outlive this process as it does."""
+    from batchrun.simulator.shelf import Shelf
+
+    return Shelf(Path(f"{os.path.realpath(settings.db)}-api"))

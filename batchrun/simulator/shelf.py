@@ -20,6 +20,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from batchrun.errors import UsageError
 from batchrun.simulator.batch import Batch
 from batchrun.simulator.lots import Lot
 
@@ -28,14 +29,20 @@ STALE = 3600
 
 
 class Shelf:
-    """All batches by id, in the order of creation; those that were deleted as well. Without a path it ends with it."""
+    """All batches by id, in the order of creation; those that were deleted as well. Without a path it ends with it.
+
+    Raises UsageError for a path that is no folder for it.
+    """
 
     def __init__(self, path: Path | None = None) -> None:
         self.batches: dict[str, Batch] = {}
         self._path = path
         self._uploads = count()
-        if path is not None and path.is_dir():
-            self._read(path)
+        if path is None:
+            return
+        if not path.parent.is_dir() or (path.exists() and not path.is_dir()):
+            raise UsageError(f"{path} is no folder for batches", hint="name a folder, or a new one in a folder")
+        self._read(path)
 
     @property
     def path(self) -> Path:
@@ -114,7 +121,12 @@ class Shelf:
         path.rename(self._file(id_, kind))
 
     def _read(self, path: Path) -> None:
-        found = [Batch(**json.loads(file.read_bytes())) for file in path.glob("*.json")]
+        found = []
+        for file in path.glob("msgbatch_*.json"):
+            try:
+                found.append(Batch(**json.loads(file.read_bytes())))
+            except (ValueError, TypeError):
+                raise UsageError(f"{file} is no batch of this version", hint=f"delete {path}") from None
         self.batches = {batch.id: batch for batch in sorted(found, key=lambda batch: batch.number)}
         for left in path.glob("*.upload"):
             with suppress(FileNotFoundError):
