@@ -27,6 +27,8 @@ MOST_TOKENS = 2**31 - 1
 _EXTENDED = "output-300k-2026-03-24"
 _NEUTRAL: Mapping[str, tuple[float, ...]] = {"temperature": (1,), "top_p": (0.99, 1)}
 """Values of sampling parameters that models without them take: the defaults (models page, 2026-09)."""
+_HEADERS = frozenset({"headers", "extra_headers"})
+"""What other programs call them: they could replace the key, or break a request apart."""
 _THINKING = frozenset({"adaptive", "enabled", "disabled", "between_tools"})
 
 
@@ -39,7 +41,7 @@ def faults_of(request: Mapping[str, Any], model: Model | None, known: frozenset[
             if value is not None or name in REQUIRED:  # null is as good as absent
                 found += check(value, model, rules)
         elif name not in PARAMETERS:
-            found.append(_unknown(name, known))
+            found.append(_headers(name) if name in _HEADERS else _unknown(name, known))
         if name != "messages" and (type(value) is dict or type(value) is list) and too_deep(value):
             found.append(Fault(code=Code.TOO_DEEP, path=(name,), message=f"`{shown(name)}` is nested too deeply"))
     if not request.keys() >= REQUIRED:
@@ -234,6 +236,16 @@ def _missing(request: Mapping[str, Any]) -> Iterable[Fault]:
         yield Fault(code=Code.NO_MAX_TOKENS, message="`max_tokens` is missing", hint="for example 1024")
     if "messages" not in request:
         yield Fault(code=Code.NO_MESSAGES, message="neither `prompt` nor `messages` is given")
+
+
+def _headers(name: str) -> Fault:
+    return Fault(
+        code=Code.HEADERS,
+        path=(name,),
+        name=True,
+        message=f"a job has no headers of its own: `{name}` would be sent as a parameter, which the API refuses",
+        hint="leave it out; the key, its account and the version are settings",
+    )
 
 
 def _unknown(name: str, known: frozenset[str]) -> Fault:

@@ -85,6 +85,7 @@ class Code(StrEnum):
     BLOCK_REFUSED = "BR131", "a content block where this API version refuses it"
     METADATA = "BR132", "`metadata` of a job is not an object"
     METADATA_KEPT = "BR133", "`metadata` of a short line is handed back with the answer, not sent", Severity.WARNING
+    HEADERS = "BR134", "`headers` in a job: all requests leave with those of the program"
 
 
 COMMON = frozenset({Code.UNKNOWN_MODEL, Code.MODEL_RETIRED, Code.MODEL_RETIRES, Code.METADATA_KEPT})

@@ -77,6 +77,8 @@ LINES: list[tuple[Code, str]] = [
     (Code.MESSAGES, f'{{"id": "a", {REST}, "messages": [{{"role": "user", "content": [«{{»"type": "text"}}]}}]}}'),
     (Code.STREAM, f'{{"id": "a", {REST}, "prompt": "x", «"stream"»: false}}'),
     (Code.STREAM, f'{{"custom_id": "a", "params": {{{REST}, «"stream"»: true, "messages": [{{"role": "user", "content": "x"}}]}}}}'),
+    (Code.HEADERS, f'{{"id": "a", {REST}, "prompt": "x", «"headers"»: {{"host": "elsewhere", "content-length": "1"}}}}'),
+    (Code.HEADERS, f'{{"custom_id": "a", "params": {{{REST}, «"extra_headers"»: null, "messages": [{{"role": "user", "content": "x"}}]}}}}'),
     (Code.NO_TEXT, f'{{"id": "a", {REST}, "prompt": «""»}}'),
     (Code.NO_TEXT, f'{{"id": "a", {REST}, "prompt": «" \\n\\t"»}}'),
     (Code.NO_TEXT, f'{{"id": "a", {REST}, "messages": [{{"role": "user", "content": «""»}}]}}'),
