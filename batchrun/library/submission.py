@@ -23,6 +23,7 @@ from batchrun.queue.connect import close_queue, open_queue, scratch_queue
 from batchrun.queue.family import unchanged
 from batchrun.queue.loading import Loading
 from batchrun.queue.locks import Locks
+from batchrun.queue.mistakes import unbounded
 from batchrun.queue.submit import Added, Changed, RunTerms, Same
 from batchrun.queue.writing import perform_now
 from batchrun.settings import Settings
@@ -202,7 +203,10 @@ class Submission:
 
 def _watched(jobs: Iterator[Job], problems: Problems, loading: Loading) -> Iterator[Job]:
     """*jobs* as they are; from the first error on they are only looked at, for there will be nothing to accept."""
+    capped = loading.capped
     for job in jobs:
+        if capped and job.worst is None:
+            problems.add(unbounded(job))
         if problems.errors:
             loading.only_look()
         yield job

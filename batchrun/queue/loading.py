@@ -34,10 +34,10 @@ from batchrun.queue.cancelling import finish_cancel
 from batchrun.queue.family import Family, Known
 from batchrun.queue.locks import Locks
 from batchrun.queue.merging import Merge
-from batchrun.queue.mistakes import Mistakes, twice, unbounded
+from batchrun.queue.mistakes import Mistakes, twice
 from batchrun.queue.staging import Staging, Written
 from batchrun.queue.statement import Row, Statement, columns_of, param
-from batchrun.queue.submit import Added, Changed, RunTerms, Totals
+from batchrun.queue.submit import Added, Changed, RunTerms, Totals, tally
 from batchrun.queue.tables import jobs, runs
 from batchrun.queue.transaction import Transaction
 from batchrun.queue.writing import perform_on
@@ -69,6 +69,7 @@ class _Chunk:
     unchanged: int = 0
     known: set[RunId] = field(default_factory=set)
     rows: Written = field(default_factory=Written)
+    kinds: Sequence[bytes] = ()
 
 
 class Loading:
@@ -107,6 +108,8 @@ class Loading:
         self._perform = partial(perform_on, self._connection)
         self._mistakes = Mistakes()
         self._totals: dict[str, Totals] = {}
+        self._realtime: dict[str, Totals] = {}
+        self._kinds = Kinds()
         self._staging = Staging()
         self._seq = 0
         self._unchanged = 0
@@ -166,8 +169,6 @@ class Loading:
         while chunk := list(islice(rest, self._chunk)):
             if self._seq or self._unchanged:
                 time.sleep(PAUSE)
-            if self._capped:
-                self._mistakes.add([unbounded(job) for job in chunk if job.worst is None])
             try:
                 done = self._perform(partial(self._load, chunk))
             except self._connection.dialect.loaded_dbapi.IntegrityError:
@@ -181,7 +182,8 @@ class Loading:
         return max(1, CHUNK // (1 + len(self._family.members) // 16))
 
     @property
-    def _capped(self) -> bool:
+    def capped(self) -> bool:
+        """Whether the run has a cost cap, or will have one: a job whose cost has no bound does not fit into it."""
         known = self._family.members[0].budget if self._family.members else None
         return self._terms.budget is not None or known is not None
 
@@ -206,6 +208,7 @@ class Loading:
         done.rows = self._staging.write(tx, self._run, self._seq, done.loaded)
         first = done.rows.first
         family.note_pairs(tx, [(first + at, known.job) for at, known in enumerate(replaced) if known is not None])
+        done.kinds = self._kinds.note(tx, first, done.loaded, all_of_them=bool(self._family.members))
         for model, n in Counter(job.model for job in done.loaded).items():
             tx.moved(self._run, model, None, State.QUEUED, n)
         return done
@@ -267,11 +270,11 @@ class Loading:
         self._unchanged += done.unchanged
         self._known |= done.known
         self._staging.remember(done.rows)
+        self._kinds.remember(done.kinds)
         for job in done.loaded:
-            total = self._totals.get(job.model)
-            if total is None:
-                total = self._totals[job.model] = Totals()
-            total.add(job)
+            tally(self._totals, job)
+            if job.realtime_only:
+                tally(self._realtime, job)
 
     def draft(self) -> Added:
         """What `accept` would add now; or the problems that keep everything out."""
@@ -326,5 +329,7 @@ class Loading:
             loaded=self._seq,
             unchanged=self._unchanged,
             totals=self._totals,
+            realtime=self._realtime,
+            kinds=self._kinds,
             mistakes=self._mistakes,
         )

@@ -162,11 +162,25 @@ def test_a_dry_run_without_a_queue_finds_what_a_submit_finds(batchrun: Batchrun,
     assert [path.name for path in tmp_path.iterdir()] == ["twice.jsonl"]
 
 
-def test_more_errors_than_can_be_listed_are_counted(batchrun: Batchrun, tmp_path: Path) -> None:
+def test_jobs_whose_cost_has_no_bound_are_one_folded_problem(batchrun: Batchrun, tmp_path: Path) -> None:
     jobs_file(tmp_path / "new.jsonl", ["x"] * 1_200, model="claude-newest-9")
     shown = batchrun("submit", "new.jsonl", "--simulate", "--max-cost", "1")
-    assert "… and 200 more errors: too many to list\n" in shown.err
+    assert shown.code == 2
+    assert shown.err.count("(the price of `claude-newest-9` is unknown), and its run has a cost cap   BR201\n") == 1
+    assert "… and 1,199 more BR201 in new.jsonl (lines 2–1,200); --all shows each\n" in shown.err
     assert "error: 1,200 errors and 1,200 warnings; nothing was added\n" in shown.err
+    jobs_file(tmp_path / "known.jsonl", ["x"])
+    batchrun("submit", "known.jsonl", "--simulate", "--max-cost", "1", "--no-run")
+    jobs_file(tmp_path / "known.jsonl", ["x", "y"], model="claude-newest-9")
+    assert "error: 2 errors" in batchrun("submit", "known.jsonl", "--simulate", "--changed", "keep").err
+
+
+def test_more_errors_than_can_be_listed_are_counted(batchrun: Batchrun, tmp_path: Path) -> None:
+    known = jobs_file(tmp_path / "known.jsonl", ["x"] * 1_200)
+    known.write_text(known.read_text() * 2)
+    shown = batchrun("submit", "known.jsonl", "--simulate")
+    assert "… and 200 more errors: too many to list\n" in shown.err
+    assert "error: 1,200 errors; nothing was added\n" in shown.err
 
 
 def test_under_json_problems_are_lines_and_the_error_is_the_last(batchrun: Batchrun, tmp_path: Path) -> None:

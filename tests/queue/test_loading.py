@@ -22,6 +22,7 @@ from batchrun.queue import tables as t
 from batchrun.queue.connect import scratch_queue
 from batchrun.queue.loading import Loading
 from batchrun.queue.locks import Locks
+from batchrun.queue.mistakes import unbounded
 from batchrun.queue.submit import Added, Changed, RunTerms, Same, Totals
 from batchrun.queue.transaction import Transaction
 from tests.queue.desk import MODEL, NOW, Desk, card, good, job, jobs, refused
@@ -238,15 +239,22 @@ def test_and_also_if_the_queue_knows_the_id(
     desk.check()
 
 
-def test_a_job_without_a_bound_on_its_cost_does_not_fit_into_a_capped_run(desk: Desk) -> None:
-    free = replace(job("a", line=3, worst=None), unbounded="web search has no bound")
-    added = desk.submit([free], terms=RunTerms(budget=Nanos(1)))
-    assert told(added) == [
-        "BR201 jobs.jsonl:3:1: what this job costs at most cannot be told (web search has no bound), and its run has a cost cap"
-    ]
+def test_a_submit_knows_whether_its_run_has_a_cost_cap_or_gets_one(desk: Desk) -> None:
+    with begin(desk) as submit:
+        assert not submit.capped
+    with begin(desk, terms=RunTerms(budget=Nanos(1))) as submit:
+        assert submit.capped
     desk.submit([job("b")], terms=RunTerms(budget=Nanos(1)))
-    assert told(desk.submit([job("b"), free])) == told(added)
-    assert desk.states() == {"b": "queued"}
+    with begin(desk) as submit:
+        assert submit.capped
+
+
+def test_a_job_without_a_bound_on_its_cost_says_why_it_does_not_fit_into_a_capped_run() -> None:
+    free = replace(job("a", line=3, worst=None), unbounded="web search has no bound")
+    problem = unbounded(free)
+    assert f"{problem.code} {problem.where}: {problem.message}" == (
+        "BR201 jobs.jsonl:3:1: what this job costs at most cannot be told (web search has no bound), and its run has a cost cap"
+    )
 
 
 def test_more_mistakes_than_anybody_reads_are_counted(desk: Desk) -> None:
