@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import NewType
 
 JobId = NewType("JobId", int)
@@ -18,6 +19,14 @@ Millis = NewType("Millis", int)
 
 KEY_LENGTH = 512
 """The longest key (in characters) that a job may have. Ours: what goes to the API is an id made by batchrun."""
+
+
+class Way(IntEnum):
+    """Which way a job goes."""
+
+    EITHER = 0  #: as its run goes
+    REALTIME = 1  #: batches refuse it
+    PILOT = 2  #: realtime, before a batch of its like
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,5 +71,5 @@ class Job:
     worst: Nanos | None = None  #: what it can cost at most in realtime; None where no bound is known
     unbounded: str = ""  #: why no bound is known: "the price of `model-x` is unknown", "web search has no bound" …
     metadata: str | None = None  #: JSON text handed back with the result
-    shape: bytes = b""  #: equal for requests of which the API takes either all or none: model, parameters, tools
+    shape: bytes = b""  #: equal for requests of one model, with like parameters and tools; empty: not told
     realtime_only: bool = False  #: batches refuse it

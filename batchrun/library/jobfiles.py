@@ -20,7 +20,7 @@ from batchrun.jobfile.source import Source
 from batchrun.queue.answers import mean_outputs
 from batchrun.queue.mistakes import twice
 from batchrun.queue.reading import Reading as Queue
-from batchrun.queue.submit import Totals
+from batchrun.queue.submit import Totals, tally
 from batchrun.settings import Settings
 from batchrun.settings.tables import Tables
 
@@ -106,10 +106,7 @@ def check(settings: Settings, files: Sequence[str], *, everything: bool = False,
     totals: dict[str, Totals] = {}
     places: dict[int, Place] = {}
     for job in collecting:
-        total = totals.get(job.model)
-        if total is None:
-            total = totals[job.model] = Totals()
-        total.add(job)
+        tally(totals, job)
         before = places.setdefault(hash(job.key), (job.file, job.where.line))
         if before != (job.file, job.where.line):
             collecting.problems.add(twice(job.key, job.where, Where(files[before[0]], before[1])))

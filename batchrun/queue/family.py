@@ -18,11 +18,12 @@ from batchrun.queue.submit import Same
 from batchrun.queue.tables import Id, jobs, runs
 from batchrun.queue.transaction import Transaction
 
-_temporary = sa.MetaData()
+temporary = sa.MetaData()
+"""Tables of one connection, for one submit at a time."""
 
 seen = sa.Table(
     "seen",  # keys that a file named and the family knows: not in memory, for there may be millions
-    _temporary,
+    temporary,
     sa.Column("first", Id, primary_key=True),  # the newest job with that key stands for it
     sa.Column("file", sa.Integer, nullable=False),
     sa.Column("line", sa.Integer, nullable=False),
@@ -32,13 +33,13 @@ seen = sa.Table(
 )
 older = sa.Table(
     "older",  # the runs of the family without its newest
-    _temporary,
+    temporary,
     sa.Column("run", Id, primary_key=True),
     prefixes=["TEMPORARY"],
 )
 pairs = sa.Table(
     "pairs",  # a loaded job and the one that it would replace
-    _temporary,
+    temporary,
     sa.Column("loaded", Id, primary_key=True),
     sa.Column("existing", Id, nullable=False, unique=True),
     prefixes=["TEMPORARY"],
@@ -47,12 +48,12 @@ pairs = sa.Table(
 
 def prepare(connection: sa.Connection) -> None:
     """Empty temporary tables on *connection*."""
-    _temporary.drop_all(connection)
-    _temporary.create_all(connection)
+    temporary.drop_all(connection)
+    temporary.create_all(connection)
 
 
 def dismiss(connection: sa.Connection) -> None:
-    _temporary.drop_all(connection)
+    temporary.drop_all(connection)
 
 
 _MEMBERS = Statement(

@@ -35,6 +35,7 @@ from batchrun.queue.family import Family, Known
 from batchrun.queue.locks import Locks
 from batchrun.queue.merging import Merge
 from batchrun.queue.mistakes import Mistakes, twice
+from batchrun.queue.pilots import Kinds
 from batchrun.queue.staging import Staging, Written
 from batchrun.queue.statement import Row, Statement, columns_of, param
 from batchrun.queue.submit import Added, Changed, RunTerms, Totals, tally

@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from batchrun.core.job import Millis, RunId
+from batchrun.core.job import Millis, RunId, Way
 from batchrun.core.problem import Problem
 from batchrun.core.states import RunState, State, sources_of
 from batchrun.errors import UsageError
@@ -17,8 +17,9 @@ from batchrun.queue import clearing, replacing
 from batchrun.queue.cancelling import reopen
 from batchrun.queue.family import Family, note_pairs, pairs, seen
 from batchrun.queue.mistakes import Mistakes
+from batchrun.queue.pilots import Kinds, Loaded, Pilots, appoint, weights
 from batchrun.queue.statement import Statement, param
-from batchrun.queue.submit import Added, Changed, RunTerms, Totals
+from batchrun.queue.submit import Added, Changed, RunTerms, Totals, plus
 from batchrun.queue.tables import jobs, run_counts, runs
 from batchrun.queue.transaction import Transaction
 
@@ -43,6 +44,8 @@ class Merge:
     loaded: int  #: jobs that are new or changed
     unchanged: int
     totals: Mapping[str, Totals]
+    realtime: Mapping[str, Totals]  #: of those that batches refuse
+    kinds: Kinds
     mistakes: Mistakes
 
     def draft(self, tx: Transaction) -> Added:
@@ -53,6 +56,13 @@ class Merge:
         kept = stuck if self.changed is Changed.KEEP else 0
         problems, more = self._problems(tx, stuck - kept)
         target = self._target
+        totals, realtime = self.totals, self.realtime
+        if stuck:
+            totals = replacing.totals(tx, self.run, self._free, Way)
+            realtime = replacing.totals(tx, self.run, self._free, [Way.REALTIME])
+        appointed = self._pilots(tx)
+        for pilots in appointed:
+            realtime = plus(realtime, weights(tx, pilots))
         return Added(
             run=self.run if target is None else target,
             name=self._free_name(tx) if target is None else self.family.name_of(target),
@@ -63,8 +73,22 @@ class Merge:
             kept=kept,
             problems=problems,
             problems_more=more,
-            totals=replacing.totals(tx, self.run, self._free) if stuck else self.totals,
+            totals=totals,
+            realtime=realtime,
+            pilots=sum(len(pilots.jobs) for pilots in appointed),
         )
+
+    def _pilots(self, tx: Transaction) -> Sequence[Pilots]:
+        """The jobs that go first, for each run that would get jobs."""
+        target = self.run if self._target is None else self._target
+        loaded = Loaded(run=self.run, target=target, free=self._free, kinds=self.kinds)
+        terms = self.terms
+        return [
+            loaded.pilots(tx, into, terms.pilot, terms.first)
+            if into == target
+            else loaded.pilots(tx, into, policy=None, first=None)
+            for into in sorted({target, *replacing.touched(tx)})
+        ]
 
     @property
     def _target(self) -> RunId | None:
@@ -142,7 +166,11 @@ class Merge:
             loaded=self.loaded - same,
             unchanged=self.unchanged + same,
         )
-        return replace(merge, totals=replacing.totals(tx, self.run, set(State)))
+        return replace(
+            merge,
+            totals=replacing.totals(tx, self.run, State, Way),
+            realtime=replacing.totals(tx, self.run, State, [Way.REALTIME]),
+        )
 
     def _page(self, tx: Transaction, after: int) -> Sequence[sa.Row[*tuple[Any, ...]]]:
         select = (
@@ -176,6 +204,8 @@ class Merge:
         """What *added*, this merge's own draft without problems, says."""
         said = {"source_digest": digest, **self.terms.columns()}
         target = self._target
+        for pilots in self._pilots(tx):
+            appoint(tx, pilots)
         if target is None:
             opened = {"name": added.name, "state": RunState.OPEN.value, "loader": None, "created": now}
             tx.connection.execute(runs.update().where(runs.c.id == self.run).values(**opened, **said))

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
-from batchrun.core.job import RunId, Where
+from batchrun.core.job import RunId, Way, Where
 from batchrun.core.problem import Problem
 from batchrun.core.states import State
 from batchrun.queue.family import pairs
@@ -25,6 +25,12 @@ _EXISTING = sa.select(pairs.c.existing).scalar_subquery()
 
 _SAID = ("line", "model", "size", "est_input", "max_tokens", "worst", "prefix", "digest")
 """What a file says of a job beside its request, and which file it is."""
+
+_WAY = sa.case(
+    # What was a pilot goes first again: it shows whether the edit was right.
+    (sa.and_(_loaded.c.way == Way.EITHER.value, jobs.c.way == Way.PILOT.value), Way.PILOT.value),
+    else_=_loaded.c.way,
+)
 
 Places = Mapping[int, int]
 """For each file of a submit where it stands among the sources of a run."""
@@ -59,8 +65,8 @@ def stuck(tx: Transaction, free: Collection[State], sources: Sequence[str]) -> l
     ]
 
 
-def totals(tx: Transaction, run: RunId, free: Collection[State]) -> Mapping[str, Totals]:
-    """What the jobs loaded as *run* weigh, without those whose existing job is in none of the states *free*."""
+def totals(tx: Transaction, run: RunId, free: Iterable[State], ways: Iterable[Way]) -> Mapping[str, Totals]:
+    """What the jobs loaded as *run* that go one of *ways* weigh, without those whose existing job is not *free*."""
     select = (
         sa.select(
             jobs.c.model,
@@ -70,7 +76,7 @@ def totals(tx: Transaction, run: RunId, free: Collection[State]) -> Mapping[str,
             sa.func.coalesce(sa.func.sum(jobs.c.worst), 0),
             sa.func.count() - sa.func.count(jobs.c.worst),
         )
-        .where(jobs.c.run == run, jobs.c.id.not_in(_stuck(free)))
+        .where(jobs.c.run == run, jobs.c.id.not_in(_stuck(free)), jobs.c.way.in_([way.value for way in ways]))
         .group_by(jobs.c.model)
     )
     return {
@@ -79,7 +85,7 @@ def totals(tx: Transaction, run: RunId, free: Collection[State]) -> Mapping[str,
     }
 
 
-def _stuck(free: Collection[State]) -> sa.ScalarSelect[int]:
+def _stuck(free: Iterable[State]) -> sa.ScalarSelect[int]:
     return (
         sa.select(pairs.c.loaded).select_from(_PAIRED).where(_existing.c.state.not_in(sorted(free))).scalar_subquery()
     )
@@ -125,6 +131,7 @@ def replace(tx: Transaction, loading: RunId, free: Collection[State], places: Ma
                 finished=None,
                 cancel_requested=None,
                 file=placed(_loaded.c.file, places_there),
+                way=_WAY,
                 **{name: _loaded.c[name] for name in _SAID},
             )
         )

@@ -11,11 +11,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from batchrun.core.job import Millis, Nanos, RunId
+from batchrun.core.job import Millis, Nanos, RunId, Way
 from batchrun.core.select import Field
 from batchrun.core.states import ARROWS, State, sources_of
 from batchrun.queue.bodies import pieces_of, whole
 from batchrun.queue.cancelling import finish_cancel, reopen
+from batchrun.queue.pilots import way_of
 from batchrun.queue.statement import Row, Statement, lit, param
 from batchrun.queue.tables import jobs, requests, results, shared
 from batchrun.queue.transaction import Transaction
@@ -35,6 +36,8 @@ class Measured:
     est_input: int
     max_tokens: int
     worst: Nanos | None
+    shape: bytes = b""
+    realtime_only: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +78,8 @@ _BACK = {
     for source in SOURCES
 }
 _PARTS = Statement(
-    sa.select(requests.c.own, shared.c.body, requests.c.order, requests.c.overrides)
+    sa.select(requests.c.own, shared.c.body, requests.c.order, requests.c.overrides, jobs.c.way)
+    .join(jobs, jobs.c.id == requests.c.job)
     .join(shared, shared.c.id == requests.c.shared, isouter=True)
     .where(requests.c.job == param("it"))
 )
@@ -89,6 +93,7 @@ _WEIGH = Statement(
         est_input=param("its_input"),
         max_tokens=param("its_most"),
         worst=param("its_worst"),
+        way=param("its_way"),
         asked=jobs.c.attempt + lit(1),
     )
 )
@@ -134,15 +139,15 @@ def _put_back(run: RunId, rows: Sequence[Row], change: Change | None, now: Milli
             continue  # somebody else was quicker
         n += 1
         tx.moved(run, model, State(state), None)
-        tx.moved(run, model if change is None else _set(tx, job, change), None, State.QUEUED)
+        tx.moved(run, model if change is None else _set(tx, run, job, change), None, State.QUEUED)
     return n
 
 
-def _set(tx: Transaction, job: int, change: Change) -> str:
+def _set(tx: Transaction, run: RunId, job: int, change: Change) -> str:
     """Change the request of *job*; returns its model."""
     row = tx.row(_PARTS, it=job)
     assert row is not None, f"job {job} has no request"
-    own, body, order, overrides = row
+    own, body, order, overrides, was = row
     members = {**(pieces_of(overrides) if overrides else {}), **change.members}
     text = "{" + ",".join(f"{json.dumps(name)}:{value}" for name, value in members.items()) + "}"
     measured = change.measure(whole(own, pieces_of(body) if body else None, order, text))
@@ -153,6 +158,7 @@ def _set(tx: Transaction, job: int, change: Change) -> str:
         "its_input": measured.est_input,
         "its_most": measured.max_tokens,
         "its_worst": measured.worst,
+        "its_way": way_of(tx, run, Way(was), measured.shape, realtime_only=measured.realtime_only).value,
     }
     tx.run(_WEIGH, it=job, **weight)
     return measured.model

@@ -9,7 +9,7 @@ from hashlib import blake2b
 
 import sqlalchemy as sa
 
-from batchrun.core.job import Job, RunId
+from batchrun.core.job import Job, RunId, Way
 from batchrun.core.states import State
 from batchrun.queue.statement import Statement, columns_of, insert_or, param
 from batchrun.queue.tables import jobs, meta, requests, shared
@@ -32,7 +32,9 @@ _JOB = (
     "max_tokens",
     "worst",
     "digest",
+    "way",
 )
+_EITHER, _REALTIME = Way.EITHER.value, Way.REALTIME.value  # plain integers: there is one for each row
 _REQUEST = ("job", "shared", "own", "order", "metadata")
 _ADD_JOB = Statement(columns_of(jobs, *_JOB))
 _ADD_REQUEST = Statement(columns_of(requests, *_REQUEST))
@@ -87,6 +89,7 @@ class Staging:
                     job.max_tokens,
                     job.worst,
                     job.digest,
+                    _REALTIME if job.realtime_only else _EITHER,
                 )
                 for at, job in enumerate(added)
             ],

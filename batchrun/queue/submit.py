@@ -32,6 +32,14 @@ class RunTerms:
     betas: tuple[str, ...] | None = None
     headers: Mapping[str, str] | None = None
     budget: Nanos | None = None
+    pilot: int | None = None  #: 1 by default: one job of each shape goes realtime before a batch of its like
+    look: bool | None = None  #: the first `pilot` jobs of this submit go, then a person looks at them; False by default
+    on_unclear: str | None = None  #: "wait" by default
+
+    @property
+    def first(self) -> int | None:
+        """How many jobs of this submit go first; None where its shapes decide."""
+        return self.pilot if self.look else None
 
     def columns(self) -> dict[str, Any]:
         """Those that were said, as `runs` holds them."""
@@ -44,6 +52,9 @@ class RunTerms:
             "betas": None if self.betas is None else json.dumps(self.betas),
             "headers": None if self.headers is None else json.dumps(dict(self.headers)),
             "budget": self.budget,
+            "pilot": self.pilot,
+            "look": None if self.look is None else int(self.look),
+            "on_unclear": self.on_unclear,
         }
         return {name: value for name, value in said.items() if value is not None}
 
@@ -58,21 +69,45 @@ class Totals:
     worst: int = 0  #: nano-dollars in realtime, of those whose cost has a bound
     unbounded: int = 0  #: jobs whose cost has none
 
-    def add(self, job: Job) -> None:
+    def add(self, est_input: int, max_tokens: int, worst: int | None) -> None:
+        """One job more."""
         self.jobs += 1
-        self.est_input += job.est_input
-        self.max_tokens += job.max_tokens
-        if job.worst is None:
+        self.est_input += est_input
+        self.max_tokens += max_tokens
+        if worst is None:
             self.unbounded += 1
         else:
-            self.worst += job.worst
+            self.worst += worst
+
+    def __add__(self, other: Totals) -> Totals:
+        return Totals(
+            jobs=self.jobs + other.jobs,
+            est_input=self.est_input + other.est_input,
+            max_tokens=self.max_tokens + other.max_tokens,
+            worst=self.worst + other.worst,
+            unbounded=self.unbounded + other.unbounded,
+        )
+
+
+def tally(totals: dict[str, Totals], job: Job) -> None:
+    """Add *job* to the totals of its model."""
+    total = totals.get(job.model)
+    if total is None:
+        total = totals[job.model] = Totals()
+    total.add(job.est_input, job.max_tokens, job.worst)
+
+
+def plus(one: Mapping[str, Totals], other: Mapping[str, Totals]) -> Mapping[str, Totals]:
+    """The totals of both, by model."""
+    return {model: one.get(model, Totals()) + other.get(model, Totals()) for model in {**one, **other}}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Added:
     """What a submit adds, or added. While there are `problems` it adds nothing.
 
-    `totals` are of what is added: new and replaced jobs. At most `mistakes.SHOWN` problems are listed; `problems_more`
+    `totals` are of what is added: new and replaced jobs; `realtime` of those among them that go realtime whatever the
+    run's way: pilots, and what batches refuse. At most `mistakes.SHOWN` problems are listed; `problems_more`
     counts the others.
     """
 
@@ -86,6 +121,8 @@ class Added:
     problems: tuple[Problem, ...] = ()
     problems_more: int = 0
     totals: Mapping[str, Totals] = field(default_factory=dict)
+    realtime: Mapping[str, Totals] = field(default_factory=dict)
+    pilots: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
