@@ -47,7 +47,7 @@ def verb(method: str, path: str) -> tuple[Verb, str] | Failure:
             return Verb.LIST, ""
         case "GET", [id_]:
             return Verb.GET, id_
-        case "DELETE", [id_]:
+        case "DELETE", [id_] if id_:
             return Verb.DELETE, id_
         case "POST", [id_, "cancel"]:
             return Verb.CANCEL, id_

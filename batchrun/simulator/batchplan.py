@@ -7,7 +7,18 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from batchrun.core.limits import BatchLimits
-from batchrun.simulator.effects import Kind, Script
+from batchrun.simulator.effects import Kind, Script, Stage
+
+CALLS = frozenset(
+    {kind for kind in Kind if kind.stage in {Stage.EDGE, Stage.API, Stage.AFTER}} | {Kind.SLOW, Kind.TWICE}
+)
+"""What can happen to a call; TWICE only to a create."""
+
+ITEMS = frozenset({kind for kind in Kind if kind.stage in {Stage.API, Stage.ANSWER, Stage.ITEM}} | {Kind.TOO_LARGE}) - {
+    Kind.SLOW,
+    Kind.TWICE,
+}
+"""What can happen to an item."""
 
 
 class Verb(StrEnum):

@@ -33,7 +33,8 @@ from types import NoneType, UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
 from batchrun.errors import UsageError
-from batchrun.simulator import effects
+from batchrun.simulator import batchplan, effects
+from batchrun.simulator.batchplan import Verb
 from batchrun.simulator.effects import Effect, Kind, Script, Step
 from batchrun.simulator.plan import Plan
 
@@ -62,7 +63,21 @@ def load(value: Any, base: Plan | None = None) -> Plan:
     for name, chance in _chances(loaded):
         if chance > 1:
             raise UsageError(f"{name}: {chance} is no probability", "write a number from 0 to 1")
+    for name, kind, possible in _places(loaded):
+        if kind not in possible:
+            raise UsageError(f"{name}: `{kind}` cannot happen here", "one of " + ", ".join(sorted(possible)))
     return loaded
+
+
+def _places(plan: Plan) -> Iterator[tuple[str, Kind, frozenset[Kind]]]:
+    """(place, kind, what can happen there) of all that a plan lets happen to batches."""
+    batches = plan.batches
+    yield from ((f"batches.items.{kind}", kind, batchplan.ITEMS) for kind in batches.items)
+    for verb in Verb:
+        calls = batchplan.CALLS if verb is Verb.CREATE else batchplan.CALLS - {Kind.TWICE}
+        yield from ((f"batches.faults.{verb}.{kind}", kind, calls) for kind in batches.faults.get(verb, ()))
+        for step in batches.script.get(verb, ()):
+            yield from ((f"batches.script.{verb}", effect.kind, calls) for effect in step.effects)
 
 
 def _chances(plan: Plan) -> Iterator[tuple[str, float]]:

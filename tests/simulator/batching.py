@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from batchrun.simulator.api import Simulator
-from batchrun.simulator.batchplan import BatchPlan
+from batchrun.simulator.batchplan import BatchPlan, Verb
+from batchrun.simulator.effects import Script, parse
 from batchrun.simulator.plan import Plan
 from batchrun.simulator.wire import Request
 from tests.simulator.world import HEADERS, asks, instant, post, text_of
@@ -18,6 +19,11 @@ PATH = "/v1/messages/batches"
 def planned(**batches: Any) -> Plan:
     """A plan whose batches take ten minutes unless they are told otherwise."""
     return instant(batches=BatchPlan(**{"minutes": 10.0, "spread": 0.0, **batches}))
+
+
+def script(**words: str) -> Mapping[Verb, Script]:
+    """What happens to the first calls of each verb, in the words of marks."""
+    return {Verb(verb): parse(text) for verb, text in words.items()}
 
 
 def wants(custom_id: str, text: str | None = None, **more: Any) -> dict[str, Any]:

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from batchrun.core.limits import Dimension, Limits
+from batchrun.core.limits import BatchLimits, Dimension, Limits
 from batchrun.errors import UsageError
-from batchrun.simulator.effects import Effect, Kind
+from batchrun.simulator.batchplan import BatchPlan, Broke, Colleague, Verb
+from batchrun.simulator.effects import Effect, Kind, Step
 from batchrun.simulator.plan import Length, Metering, Money, Outage, Pace, Plan, Ramp
 from batchrun.simulator.planfile import dump, load, read
 
@@ -53,6 +54,31 @@ spend_cap = 2.5
 effect = "503 20"
 start = 60
 end = 120.5
+
+[workspaces]
+-other = "wrkspc_other"
+
+[batches]
+minutes = 5
+broke = "errored"
+
+[batches.limits]
+calls = 1000
+queued = 200_000
+size = 100_000
+
+[batches.items]
+expired = 0.5
+
+[batches.faults.create]
+lose = 0.25
+
+[batches.script]
+create = "529 2 + slow x2, twice"
+results = ["cut x1", "short"]
+
+[batches.colleague]
+every = 60
 """
 
 PLAN = Plan(
@@ -66,6 +92,22 @@ PLAN = Plan(
     money=Money(spend_cap=2.5),
     faults={Kind.OVERLOADED: 0.01, Kind.FAILED_LATE: 1.0},
     outages=(Outage(effect=Effect(Kind.NOT_NOW, 20.0), start=60.0, end=120.5),),
+    workspaces={"-other": "wrkspc_other"},
+    batches=BatchPlan(
+        minutes=5.0,
+        broke=Broke.ERRORED,
+        limits=BatchLimits(calls=1000, queued=200_000, size=100_000),
+        items={Kind.EXPIRED: 0.5},
+        faults={Verb.CREATE: {Kind.LOSE: 0.25}},
+        script={
+            Verb.CREATE: (
+                Step((Effect(Kind.OVERLOADED, 2.0), Effect(Kind.SLOW)), 2),
+                Step((Effect(Kind.TWICE),)),
+            ),
+            Verb.RESULTS: (Step((Effect(Kind.CUT),), 1), Step((Effect(Kind.SHORT),))),
+        },
+        colleague=Colleague(every=60.0),
+    ),
 )
 
 
@@ -111,6 +153,19 @@ WRONG: list[tuple[Any, str]] = [
     ({"outages": [{"effect": "nope", "start": 1, "end": 2}]}, "outages.0.effect: cannot simulate `nope`"),
     ({"outages": [{"effect": "529 x2", "start": 1, "end": 2}]}, "more than one effect"),
     ({"outages": [{"effect": 529, "start": 1, "end": 2}]}, "outages.0.effect: not a text"),
+    ({"batches": {"minute": 1}}, "`batches.minute` is not a setting"),
+    ({"batches": {"broke": "no"}}, "batches.broke: 'no' is unknown"),
+    ({"batches": {"stuck": 2}}, "batches.stuck: 2.0 is no probability"),
+    ({"batches": {"limits": {"calls": 1}}}, "batches.limits.queued is missing"),
+    ({"batches": {"items": {"529": 2}}}, "batches.items.529: 2.0 is no probability"),
+    ({"batches": {"items": {"lose": 0.1}}}, "batches.items.lose: `lose` cannot happen here"),
+    ({"batches": {"faults": {"post": {}}}}, "batches.faults.post: 'post' is unknown"),
+    ({"batches": {"faults": {"get": {"lose": 2}}}}, "batches.faults.get.lose: 2.0 is no probability"),
+    ({"batches": {"faults": {"get": {"twice": 1}}}}, "batches.faults.get.twice: `twice` cannot happen here"),
+    ({"batches": {"script": {"get": "nope"}}}, "batches.script.get: cannot simulate `nope`"),
+    ({"batches": {"script": {"get": "refusal"}}}, "batches.script.get: `refusal` cannot happen here"),
+    ({"batches": {"script": {"get": 5}}}, "batches.script.get: not a text"),
+    ({"batches": {"colleague": {"deletes": 1.5}}}, "batches.colleague.deletes: 1.5 is no probability"),
 ]
 
 
