@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from batchrun.cli.output import amount
 from batchrun.cli.screen import clean
+from batchrun.core.account import origin_of
 from batchrun.core.estimate import Estimate
 from batchrun.core.figures import count, dollars, span, tokens
 from batchrun.core.limits import Dimension
+from batchrun.settings.address import API
+
+if TYPE_CHECKING:
+    from batchrun.settings import Settings
 
 LIMITS = {
     Dimension.REQUESTS: "requests a minute are the limit",
@@ -35,16 +40,24 @@ def why(estimate: Estimate) -> str:
     return "nothing bounds it"
 
 
-def block(estimate: Estimate, mode: str, tier: str) -> Iterator[str]:
+def elsewhere(settings: Settings) -> str:
+    """Where requests go if that is not Anthropic, and nothing else of its address, for that may hold a secret."""
+    origin = origin_of(settings.base_url)
+    return "" if settings.simulate or origin == API else clean(origin)
+
+
+def block(estimate: Estimate, mode: str, settings: Settings) -> Iterator[str]:
     """The lines that stand before a question."""
     basis = "from answers seen" if estimate.seen else "a guess"
     likely = f"likely {tokens(estimate.output_likely)}, {basis}"
     yield f"  mode    {mode}"
+    if to := elsewhere(settings):
+        yield f"  sent to {to}, which is not Anthropic's (`base_url`)"
     yield f"  tokens  ≈ {tokens(estimate.input_tokens)} in, ≤ {tokens(estimate.output_most)} out ({likely})"
     yield f"  cost    {money(estimate)}"
     forecast = estimate.forecast
     if forecast is not None:
-        start = "the limits to start from" if tier == "auto" else f"tier {tier}"
+        start = "the limits to start from" if settings.tier == "auto" else f"tier {settings.tier}"
         yield f"  time    ≈ {span(forecast.seconds)} with {start}: {LIMITS[forecast.binding]}"
 
 

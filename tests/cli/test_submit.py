@@ -162,6 +162,20 @@ def test_a_dry_run_without_a_queue_finds_what_a_submit_finds(batchrun: Batchrun,
     assert [path.name for path in tmp_path.iterdir()] == ["twice.jsonl"]
 
 
+def test_requests_that_do_not_go_to_anthropic_name_where_they_go(
+    batchrun: Batchrun, three: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "sent to" not in batchrun("submit", "small.jsonl", "--dry-run").err
+    monkeypatch.setenv("ANTHROPIC_BASE_URL", "https://gateway.example:8443/team-7/")
+    shown = batchrun("submit", "small.jsonl", "--dry-run")
+    assert "\n  sent to https://gateway.example:8443, which is not Anthropic's (`base_url`)\n" in shown.err
+    assert batchrun("submit", "small.jsonl", "--no-run").err.startswith("Checked small.jsonl")
+    assert " · sent to https://gateway.example:8443\n" in batchrun("submit", "small.jsonl", "--again", "--no-run").err
+    assert "sent to" not in batchrun("submit", "small.jsonl", "--simulate", "--no-run").err
+    monkeypatch.setenv("ANTHROPIC_BASE_URL", "https://api.anthropic.com/v1")
+    assert "sent to" not in batchrun("submit", "small.jsonl", "--dry-run", "--again").err
+
+
 def test_jobs_whose_cost_has_no_bound_are_one_folded_problem(batchrun: Batchrun, tmp_path: Path) -> None:
     jobs_file(tmp_path / "new.jsonl", ["x"] * 1_200, model="claude-newest-9")
     shown = batchrun("submit", "new.jsonl", "--simulate", "--max-cost", "1")

@@ -187,10 +187,11 @@ def _agreed(screen: Screen, settings: Settings, submission: Submission, estimate
     line = headline(submission.files, submission.shapes, submission.jobs, len(estimate.models), submission.problems)
     much = estimate.likely > settings.confirm_likely or estimate.most > settings.confirm_most or estimate.unbounded
     if yes or settings.simulate or settings.max_cost is not None or not much:
-        screen.say(f"{line} · cost {estimates.money(estimate)}")
+        to = estimates.elsewhere(settings)
+        screen.say(f"{line} · cost {estimates.money(estimate)}{f' · sent to {to}' if to else ''}")
         return True
     refusal = _refusal(estimate)
-    lines = [line, "", *estimates.block(estimate, "realtime", settings.tier), ""]
+    lines = [line, "", *estimates.block(estimate, "realtime", settings), ""]
     question = f"Submit {count(estimate.jobs, 'job')}, {_at_most(estimate)}?"
     screen.must_say("\n".join(lines))
     return confirmed(screen, question, yes=False, refusal=refusal)
@@ -295,7 +296,7 @@ def _dry(call: Call, settings: Settings, submission: Submission, *, json: bool) 
     screen.say(
         headline(submission.files, submission.shapes, submission.jobs, len(estimate.models), submission.problems)
     )
-    for line in ("", *estimates.block(estimate, "realtime", settings.tier), ""):
+    for line in ("", *estimates.block(estimate, "realtime", settings), ""):
         screen.say(line)
     if draft.fresh:
         screen.say(f"Would store run {clean(draft.name)}: {count(draft.new, 'job')}")
