@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
-from batchrun.core.job import Job, Request, Where
+from batchrun.core.job import Job, Nanos, Request, Where
 from batchrun.core.problem import Severity
 from batchrun.core.tokens import weigh
 from batchrun.jobfile.bounds import faults_of_size, faults_of_weight
@@ -53,6 +54,15 @@ class Unfit:
     file: int
 
 
+class Measure(NamedTuple):
+    """What a request weighs and costs (as in `Job`), and what is wrong with that."""
+
+    est_input: int
+    worst: Nanos | None
+    unbounded: str
+    faults: tuple[Fault, ...]
+
+
 class Assembly:
     """Makes the jobs of one submit. It remembers how often each content came without an id (about 100 bytes each)."""
 
@@ -91,36 +101,44 @@ class Assembly:
         faults += faults_of(request, model, PARAMETERS if draft.prefix else SHORT, rules)
         if (faults and _has_error(faults)) or (draft.faults and _has_error(draft.faults)):
             return None
-        max_tokens: int = request["max_tokens"]
         members = members_of(draft.request)
         text = compared(members if common is None else {**common.members, **members}).encode()
-        size = len(text)
-        weight = weigh(request, size)
-        faults += faults_of_size(size)
-        faults += faults_of_weight(weight, max_tokens, model)
+        measure = self.measure(request, len(text))
+        faults += measure.faults
         if faults and _has_error(faults):
             return None
-        worst, unbounded = rules.prices.worst_of(request, weight, max_tokens=max_tokens, batch=False)
         digest = hashlib.blake2b(text, digest_size=DIGEST).digest()
         shape, realtime_only = self._shapes.of(request, model, members, members if common is None else common.members)
         return Job(
-            key=self._key_of(digest) if draft.key is None else draft.key,
+            key=self.key_of(digest) if draft.key is None else draft.key,
             where=where,
             file=file,
             model=request["model"],
-            request=_cut(members) if common is None else Request(own=sent(members.values()), shared=common.text),
+            request=cut(members) if common is None else Request(own=sent(members.values()), shared=common.text),
             digest=digest,
-            size=size,
-            est_input=weight.input,
-            max_tokens=max_tokens,
-            worst=worst,
-            unbounded=unbounded,
+            size=len(text),
+            est_input=measure.est_input,
+            max_tokens=request["max_tokens"],
+            worst=measure.worst,
+            unbounded=measure.unbounded,
             metadata=draft.metadata,
             shape=shape,
             realtime_only=realtime_only,
         )
 
-    def _key_of(self, digest: bytes) -> str:
+    def measure(self, request: Mapping[str, Any], size: int) -> Measure:
+        """What *request*, in which no check found an error, weighs and costs if its compact JSON has *size* bytes.
+
+        Of the text of a plain message nothing but its size matters.
+        """
+        max_tokens: int = request["max_tokens"]
+        weight = weigh(request, size)
+        worst, unbounded = self._rules.prices.worst_of(request, weight, max_tokens=max_tokens, batch=False)
+        model = self._rules.models.find(request["model"])
+        faults = (*faults_of_size(size), *faults_of_weight(weight, max_tokens, model))
+        return Measure(est_input=weight.input, worst=worst, unbounded=unbounded, faults=faults)
+
+    def key_of(self, digest: bytes) -> str:
         """A key made of the content and its occurrence: an edit of another job does not change it."""
         short = int.from_bytes(digest[:6])
         nth = self._seen[short] = self._seen.get(short, 0) + 1
@@ -131,7 +149,7 @@ def _has_error(faults: list[Fault]) -> bool:
     return any((fault.severity or fault.code.severity) is Severity.ERROR for fault in faults)
 
 
-def _cut(members: dict[str, Member]) -> Request:
+def cut(members: dict[str, Member]) -> Request:
     """The request of a line: what is long and may be common to many lines is taken apart."""
     if "system" in members or "tools" in members or "output_config" in members:
         shared = sent([member for name, member in members.items() if name in APART])

@@ -61,10 +61,10 @@ def anthropic(line: Mapping[str, Any]) -> Draft:
         faults.append(Fault(code=Code.ID, path=path, message=f"`custom_id` must be text{said}"))
         key = None
     else:
-        faults += _of_key(key, "custom_id")
+        faults += faults_of_key(key, "custom_id")
     if len(line) > 2:
         faults += _unknown_beside_params(line)
-    metadata = _metadata(line, faults)
+    metadata = metadata_of(line, faults)
     if not isinstance(params, dict):
         return Draft(key=key, request={}, faults=faults, missing=True)
     return Draft(key=key, request=params, faults=faults, metadata=metadata, prefix=("params",))
@@ -77,10 +77,10 @@ def short(entry: Mapping[str, Any]) -> Draft:
     key: str | None = None
     if isinstance(given, str) or type(given) is int:
         key = str(given)
-        faults += _of_key(key, "id")
+        faults += faults_of_key(key, "id")
     elif "id" in entry:
         faults.append(Fault(code=Code.ID, path=("id",), message=f"`id` must be text, not {article(given)}"))
-    metadata = _metadata(entry, faults)
+    metadata = metadata_of(entry, faults)
     request, prompted = _request(entry, faults)
     return Draft(key=key, request=request, faults=faults, metadata=metadata, prompted=prompted)
 
@@ -92,7 +92,7 @@ def defaults(section: Mapping[str, Any]) -> Draft:
         faults.append(
             Fault(code=Code.ID, path=("id",), name=True, message="`defaults` cannot have an `id`: each job has its own")
         )
-    metadata = _metadata(section, faults)
+    metadata = metadata_of(section, faults)
     request, prompted = _request(section, faults)
     return Draft(key=None, request=request, faults=faults, metadata=metadata, prompted=prompted)
 
@@ -129,7 +129,8 @@ def _request(entry: Mapping[str, Any], faults: list[Fault]) -> tuple[dict[str, A
     }, True
 
 
-def _of_key(key: str, name: str) -> tuple[Fault, ...]:
+def faults_of_key(key: str, name: str) -> tuple[Fault, ...]:
+    """What is wrong with an id that stands under *name*."""
     if len(key) <= KEY_LENGTH and key.isprintable() and not key.isspace() and key:
         return ()
     if not key.strip():
@@ -153,7 +154,7 @@ def _encodes(text: str) -> bool:
     return True
 
 
-def _metadata(entry: Mapping[str, Any], faults: list[Fault]) -> str | None:
+def metadata_of(entry: Mapping[str, Any], faults: list[Fault]) -> str | None:
     """The JSON text that is handed back with the answer. Raises ValueError for what JSON cannot hold."""
     metadata = entry.get("metadata")
     if metadata is None:

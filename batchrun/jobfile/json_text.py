@@ -32,11 +32,16 @@ def _constant(name: str) -> NoReturn:
     raise NotStrict(name)
 
 
-read = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant).decode
+_STRICT = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant)
+
+read = _STRICT.decode
 """The value of a JSON text. Raises json.JSONDecodeError where the text is not JSON, another ValueError or a
 RecursionError where `blemishes` tells what is wrong with it. Numbers over the range of a double, half surrogate pairs
 and nesting deeper than DEPTH come through: `compact` refuses the first, `str.encode` the second, `too_deep` the third.
 """
+
+read_at = _STRICT.raw_decode
+"""(the value that begins at a place of a text, where it ends). Raises what `read` raises."""
 
 
 def too_deep(value: Any, limit: int = DEPTH) -> bool:

@@ -19,6 +19,7 @@ from batchrun.jobfile.faults import Fault, article
 from batchrun.jobfile.forms import Draft, anthropic, short
 from batchrun.jobfile.json_places import Blemish, blemishes, locate
 from batchrun.jobfile.json_text import DEPTH, read
+from batchrun.jobfile.moulds import Moulds
 
 LINE_BYTES = 34 * 1024 * 1024
 """How much of a line is read at most: somewhat more than the largest request the API takes."""
@@ -41,6 +42,7 @@ class JsonLines:
         self._name = name
         self._file = file
         self._assembly = assembly
+        self._moulds = Moulds(assembly)
         self._anthropic = False
         self._short = False
 
@@ -81,15 +83,18 @@ class JsonLines:
         faults: list[Fault] = []
         job = None
         secret = KEY.search(text)
+        where = Where(self._name, number)
         if secret:
             problems.append(self._secret(number, text, secret))
+        elif (alike := self._moulds.cast(text, where, self._file)) is not None:
+            return alike
         try:
             value = read(text)
             if (misfit := _misfit(value)) is not None:
                 problems.append(misfit.at(self._name, number, text, *locate(text, ())))
             else:
                 draft = self._draft(value)
-                job = self._assembly.job(draft, Where(self._name, number), self._file, faults)
+                job = self._assembly.job(draft, where, self._file, faults)
         except json.JSONDecodeError as error:
             problems.append(self._not_json(number, text, error))
         except (ValueError, RecursionError):
@@ -103,6 +108,8 @@ class JsonLines:
         if job is not None and secret:
             self._assembly.withhold(job.key, job.where, job.file)
             return None
+        if job is not None and draft is not None and not problems:
+            self._moulds.learn(text, draft, job)
         return job
 
     def _draft(self, value: dict[str, Any]) -> Draft:
