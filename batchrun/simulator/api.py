@@ -218,7 +218,9 @@ class Simulator:
         """A kill may have come after a batch was on the shelf, and before it was in the ledger."""
         for batch in self.shelf.batches.values():
             known = self.ledger.lots.get(batch.id)
-            if known is None or (known.ended is None and batch.counts is not None):
+            if known is None:
+                self.ledger.accept(self.shelf.lot(batch.id).bare())
+            if batch.counts is not None and (known is None or known.ended is None):
                 self.ledger.settle(self.shelf.lot(batch.id))
 
     def _wished(self, script: Script, nth: int, dice: random.Random) -> Iterator[Effect]:

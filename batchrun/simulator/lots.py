@@ -43,6 +43,10 @@ class Lot:
     costs: list[int] = field(default_factory=list)  #: nano-dollars
     marked: list[str] = field(default_factory=list)  #: the digests of prompts with marks
 
+    def bare(self) -> Lot:
+        """As it was when it was accepted."""
+        return Lot(batch=self.batch, at=self.at, size=self.size, foreign=self.foreign, custom_ids=self.custom_ids)
+
     @property
     def ids(self) -> list[str]:
         return self.custom_ids.split("\n")

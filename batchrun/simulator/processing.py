@@ -44,7 +44,7 @@ class Processing:
         self.locks.pop(batch.id, None)
 
     async def _settle(self, batch: Batch) -> None:
-        lot = self.shelf.lot(batch.id)
+        lot = self.shelf.lot(batch.id).bare()  # a kill may have come after another had begun
         lot.ended = batch.ends
         ends = array("Q")
         counts: Counter[str] = Counter()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import shutil
 import tempfile
 import time
@@ -16,7 +17,6 @@ from array import array
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict
-from itertools import count
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -37,7 +37,6 @@ class Shelf:
     def __init__(self, path: Path | None = None) -> None:
         self.batches: dict[str, Batch] = {}
         self._path = path
-        self._uploads = count()
         if path is None:
             return
         if not path.parent.is_dir() or (path.exists() and not path.is_dir()):
@@ -55,7 +54,8 @@ class Shelf:
 
     def upload(self) -> Path:
         """A new place for a body on its way in."""
-        return self.path / f"{os.getpid()}-{next(self._uploads)}.upload"
+        # Never a name that a killed process may have left: its file can be a batch's body as well.
+        return self.path / f"{secrets.token_hex(16)}.upload"
 
     def spool(self, body: bytes) -> Path:
         """*body* in a place of its own."""
@@ -67,7 +67,7 @@ class Shelf:
     @staticmethod
     def create(path: Path) -> BinaryIO:
         """A new file that is nobody else's business."""
-        return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb", buffering=1 << 16)
+        return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb", buffering=1 << 16)
 
     def accept(self, batch: Batch, body: Path | None, lot: Lot) -> None:
         """Take a new batch; its *body* goes with it, and a colleague's has none."""

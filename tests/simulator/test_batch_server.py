@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import random
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -16,7 +15,6 @@ import pytest
 
 from batchrun.clock import SystemClock
 from batchrun.core.job import Millis
-from batchrun.errors import UsageError
 from batchrun.simulator import submission
 from batchrun.simulator.api import Simulator
 from batchrun.simulator.plan import Plan
@@ -157,23 +155,3 @@ def test_batches_can_be_seen_and_made_from_outside() -> None:
         assert (entry["batch"], entry["accepted"], entry["delivered"]) == (ours["batch"], True, True)
 
     over_loopback(test)
-
-
-def test_a_shelf_is_a_folder_and_says_so(tmp_path: Path) -> None:
-    file = tmp_path / "file"
-    file.write_text("")
-    for path in (file, tmp_path / "none" / "api"):
-        with pytest.raises(UsageError, match="no folder for batches"):
-            Shelf(path)
-    (tmp_path / "msgbatch_old.json").write_text('{"id": "msgbatch_old"}')
-    with pytest.raises(UsageError, match="no batch of this version"):
-        Shelf(tmp_path)
-
-
-def test_uploads_that_a_kill_left_are_cleared_away(tmp_path: Path) -> None:
-    old, new = tmp_path / "1-0.upload", tmp_path / "2-0.upload"
-    for path in (old, new):
-        path.write_bytes(b"{")
-    os.utime(old, (0, 0))
-    Shelf(tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == [new.name]
