@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any, Literal, cast
 from urllib.parse import quote
@@ -15,14 +15,15 @@ from batchrun.claude.exchange import TOTAL, TROUBLE, Exchanges, failed, json_of,
 from batchrun.claude.head import Head, expected
 from batchrun.claude.items import item_of
 from batchrun.claude.lines import Lines
-from batchrun.claude.patience import Patience, Timeout, patience
-from batchrun.claude.redaction import LOOKED_AT
+from batchrun.claude.patience import Timeout, patience
+from batchrun.claude.redaction import LOOKED_AT, wording
 from batchrun.claude.remotes import page_of, remote_of
 from batchrun.claude.said import Asked
 from batchrun.claude.translate import cut, error_event, no_message
-from batchrun.claude.trouble import Kind
+from batchrun.claude.trouble import Kind, trouble_of
+from batchrun.claude.upload import Upload
 from batchrun.core.batch import Item, Page, Remote
-from batchrun.core.outcome import Billed, Misrouted, ModelUnavailable, Outcome, Refused
+from batchrun.core.outcome import Billed, Dropped, Misrouted, ModelUnavailable, Outcome, Refused, Reply, Unreachable
 from batchrun.core.ports import Clock
 from batchrun.errors import UsageError
 
@@ -33,9 +34,6 @@ MOST_LISTED = 1_000
 
 ANSWER = 600.0
 """Seconds that the answer to a create may take at least: it is read before it is answered, and may be 256 MB."""
-
-PIECE = 64 * 1024
-"""Bytes of a create's body that are sent at a time, each within the time to write."""
 
 
 class Batches:
@@ -63,7 +61,7 @@ class Batches:
             merged = self._exchanges.headers(betas, headers)
         except UsageError as error:
             return unsendable(error)
-        head = expected()
+        head, upload = expected(), Upload(body, times)
         options: RequestOptions = {
             "follow_redirects": False,
             "timeout": times,
@@ -72,9 +70,11 @@ class Batches:
         try:
             async with patience(times, self._total) as limits:
                 response = await self._client.post(
-                    PATH, cast_to=httpx2.Response, content=_sent(body, times, limits), options=options
+                    PATH, cast_to=httpx2.Response, content=upload.pieces(limits), options=options
                 )
         except TROUBLE as error:
+            if head.status is None:
+                return _lost_create(error, asked, upload)
             return _of_batch(failed(error, asked, head))
         value = json_of(response.content)
         return remote_of(value) or _foreign(response, value, head, asked, "batch")
@@ -190,18 +190,6 @@ def _patient(times: Timeout) -> Timeout:
     return httpx2.Timeout(connect=times.connect, read=read, write=times.write, pool=times.pool)
 
 
-async def _sent(body: bytes, times: Timeout, limits: Patience) -> AsyncIterator[bytes]:
-    """*body* in pieces, each in its time, however long all of them take.
-
-    Sent as one it would be copied by the transport, and nobody could tell a slow line from a dead one.
-    """
-    write, read = (times.write, times.read) if isinstance(times, httpx2.Timeout) else (times, times)
-    for start in range(0, len(body), PIECE):
-        limits.within(write, f"{start:,} of {len(body):,} bytes were sent, and nothing moved for {write or 0:,.0f} s")
-        yield body[start : start + PIECE]
-    limits.within(read, f"all was sent, and no whole answer came in {read or 0:,.0f} s (read_timeout)")
-
-
 async def _lines(response: httpx2.Response, asked: Asked, head: Head) -> AsyncGenerator[list[bytes] | Outcome, None]:
     """The lines of *response*, some at a time; an outcome at last if it broke, or if a line is too long."""
     lines = Lines()
@@ -231,6 +219,17 @@ def _foreign(response: httpx2.Response, value: Any, head: Head, asked: Asked, wh
     if value is None and not isinstance(outcome, Misrouted):
         return outcome
     return Misrouted(reply=outcome.reply, billed=Billed.NO if asked.free else Billed.MAYBE)
+
+
+def _lost_create(error: BaseException, asked: Asked, upload: Upload) -> Outcome:
+    """What *error* means, before anything of an answer came, by how much of the create had left."""
+    trouble = trouble_of(error)
+    reply = Reply(error_type=trouble.kind, message=wording(f"{trouble.words}: {upload}", asked.secrets))
+    if trouble.sent and not upload.whole:
+        return Unreachable(reply=reply)
+    if upload.whole and trouble.kind is Kind.UNSENDABLE:  # what could not be written had been written by then
+        return Dropped(reply=reply)
+    return failed(error, asked, Head())
 
 
 def _of_batch(outcome: Outcome) -> Outcome:

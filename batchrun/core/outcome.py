@@ -161,7 +161,7 @@ class Dropped:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unreachable:
-    """Nothing was sent: DNS, refused connection, TLS, proxy. Environment scope; not billed."""
+    """Nothing was sent, or not all of it: DNS, refused connection, TLS, proxy. Environment scope; not billed."""
 
     reply: Reply
 

@@ -24,6 +24,7 @@ from batchrun.core.outcome import (
     ServerFailed,
     Stop,
     Succeeded,
+    Unknown,
     Unreachable,
     Usage,
 )
@@ -126,6 +127,11 @@ def test_nobody_waits_longer_than_a_day_whatever_the_server_asks(
 def test_an_expired_item_of_a_batch_is_tried_again_at_once() -> None:
     assert decided(Expired(reply=REPLY)) == Wait(0.0, counts=True)
     assert isinstance(decided(Expired(reply=REPLY), tries=POLICY.tries - 1), Fail)
+
+
+def test_a_result_that_nobody_knows_fails_its_job_and_is_never_bought_again_by_itself() -> None:
+    for outage in (True, False):
+        assert isinstance(decided(Unknown(reply=REPLY), outage=outage), Fail)
 
 
 @pytest.mark.parametrize("outcome", FREE)
