@@ -21,6 +21,8 @@ from batchrun.errors import NothingMatched, UsageError
 from batchrun.jobfile.checks import faults_of
 from batchrun.jobfile.parameters import PARAMETERS
 from batchrun.jobfile.rules import Rules
+from batchrun.jobfile.shapes import Shapes
+from batchrun.jobfile.texts import members_of
 from batchrun.library.jobfiles import rules_of
 from batchrun.library.queue import changing
 from batchrun.queue import answers, retrying
@@ -66,7 +68,9 @@ def retry(
     Raises UsageError for an unknown run or a member that cannot be, NothingMatched if *selection* fits no job at all.
     """
     rules = rules_of(settings, settings.tables())
-    change = None if not members else Change(members=_sound(members, rules), measure=partial(_measured, rules))
+    change = (
+        None if not members else Change(members=_sound(members, rules), measure=partial(_measured, rules, Shapes()))
+    )
     with Reading.open(Path(settings.db)) as reading:
         summary = reading.run(run)
     done = Returned(run=summary)
@@ -109,13 +113,21 @@ def _sound(members: Mapping[str, str], rules: Rules) -> Mapping[str, str]:
     return members
 
 
-def _measured(rules: Rules, text: str) -> Measured:
+def _measured(rules: Rules, shapes: Shapes, text: str) -> Measured:
     request: dict[str, Any] = json.loads(text)
+    members = members_of(request)
+    shape, realtime_only = shapes.of(request, rules.models.find(request["model"]), members, members)
     size = len(text.encode())
     weight = weigh(request, size)
     worst, _ = rules.prices.worst_of(request, weight, max_tokens=request["max_tokens"], batch=False)
     return Measured(
-        model=request["model"], size=size, est_input=weight.input, max_tokens=request["max_tokens"], worst=worst
+        model=request["model"],
+        size=size,
+        est_input=weight.input,
+        max_tokens=request["max_tokens"],
+        worst=worst,
+        shape=shape,
+        realtime_only=realtime_only,
     )
 
 
