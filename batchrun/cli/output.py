@@ -214,7 +214,7 @@ def _table(screen: Screen, items: Iterable[Row], columns: Sequence[str], right: 
         return 0
     wide = [max(columns_of(line[i]) for line in [list(columns), *body]) for i in range(len(columns))]
     room = screen.width - 2 * (len(columns) - 1)
-    while sum(wide) > room and max(wide) > 12:  # the widest gives way, so that a row stays a line
+    while screen.tty and sum(wide) > room and max(wide) > 12:  # the widest gives way, so that a row stays a line
         wide[wide.index(max(wide))] = max(12, max(wide) - (sum(wide) - room))
     for number, line in enumerate([list(columns), *body]):
         cells = [_fitted(text, wide[i], right=columns[i] in right) for i, text in enumerate(line)]

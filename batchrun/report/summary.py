@@ -66,12 +66,12 @@ def _note(
             return "", ""
 
 
-def progress(run: RunSummary, speed: float | None) -> str:
-    """`9,412 / 10,000   94 %   3.4/s   about 3m left`"""
+def progress(run: RunSummary, speed: float | None) -> list[str]:
+    """`9,412 / 10,000`, `94 %`, `3.4/s`, `about 3m left`"""
     parts = [f"{run.finished:,} / {run.total:,}", percent(run.finished, run.total)]
     if speed and run.left:
         parts += [f"{speed:.1f}/s" if speed < 10 else f"{speed:,.0f}/s", f"about {span(run.left / speed)} left"]
-    return "   ".join(parts)
+    return parts
 
 
 def percent(part: int, whole: int) -> str:

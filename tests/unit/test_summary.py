@@ -117,10 +117,10 @@ def test_a_hundred_per_cent_is_all_of_it() -> None:
 
 def test_progress_has_speed_and_rest_only_where_they_are_known() -> None:
     half = run({State.SUCCEEDED: 5_000, State.QUEUED: 5_000})
-    assert progress(half, None) == "5,000 / 10,000   50 %"
-    assert progress(half, 2.5) == "5,000 / 10,000   50 %   2.5/s   about 33m left"
-    assert progress(half, 250.4) == "5,000 / 10,000   50 %   250/s   about 20s left"
-    assert progress(run({State.SUCCEEDED: 5}), 2.5) == "5 / 5   100 %"
+    assert progress(half, None) == ["5,000 / 10,000", "50 %"]
+    assert progress(half, 2.5) == ["5,000 / 10,000", "50 %", "2.5/s", "about 33m left"]
+    assert progress(half, 250.4) == ["5,000 / 10,000", "50 %", "250/s", "about 20s left"]
+    assert progress(run({State.SUCCEEDED: 5}), 2.5) == ["5 / 5", "100 %"]
 
 
 def test_money_is_what_was_spent_what_is_out_and_the_cap() -> None:

@@ -9,6 +9,7 @@ import click
 
 from batchrun.cli import options
 from batchrun.cli.call import Call
+from batchrun.cli.flow import advice, flow, words
 from batchrun.cli.output import Format, at, chosen, chosen_fields, document, rows
 from batchrun.cli.screen import Tone, clean
 from batchrun.core.figures import count, hour
@@ -40,8 +41,9 @@ COLUMNS = (
     "ended",
 )
 IN_TABLE = ("id", "error", "status", "message", "request_id", "file", "line")
+PAD = 5
 MESSAGE = 300
-"""Characters of a message on the screen."""
+"""Columns before what belongs to a group, and characters of a message on the screen."""
 
 
 @options.command("batchrun errors", "batchrun errors nightly -s error:overloaded", "batchrun errors --format jsonl")
@@ -148,20 +150,17 @@ def _text(call: Call, run: RunSummary, found: Sequence[ErrorGroup], limit: int |
     if not found:
         screen.line(f"Nothing failed in {name}.")
         return
-    screen.line(_headline(run, found))
+    flow(screen, words(_headline(run, found)))
     for group in found[:limit]:
         screen.line()
         _draw(call, run, group)
     if limit is not None and len(found) > limit:
         screen.line()
-        screen.line(f"{count(len(found) - limit, 'more group')}; without -n all are shown")
+        flow(screen, words(f"{count(len(found) - limit, 'more group')}; without -n all are shown"))
     if any(group.at_least for group in found):
         screen.line()
-        screen.line(
-            f"≥: counted among the first {LOOKED_AT:,} of its kind; --all counts every one"
-            if screen.utf8
-            else f">=: counted among the first {LOOKED_AT:,} of its kind; --all counts every one"
-        )
+        least = "≥" if screen.utf8 else ">="
+        flow(screen, words(f"{least}: counted among the first {LOOKED_AT:,} of its kind; --all counts every one"))
 
 
 def _headline(run: RunSummary, found: Sequence[ErrorGroup]) -> str:
@@ -181,20 +180,21 @@ def _draw(call: Call, run: RunSummary, group: ErrorGroup) -> None:
     times = "×" if screen.utf8 else "x"
     status = f" ({group.status})" if group.status is not None else ""
     title = screen.style(f"{least}{group.n:,} {times} {clean(group.error) or 'unknown'}{status}", Tone.BAD)
-    screen.line(title + (f": {cure.means}" if cure.means else ""))
-    pad = " " * 5
+    flow(screen, words(f"{title}: {cure.means}") if cure.means else [title], indent=PAD)
+    pad = " " * PAD
     if group.message:
-        screen.line(f"{pad}{clean(group.message[:MESSAGE])}")
+        flow(screen, words(f"{pad}{clean(group.message[:MESSAGE])}"), indent=PAD)
     for failure in group.samples[:1]:
         ids = failure.attempt.request_id if failure.attempt else None
-        parts = [f"e.g. {clean(failure.job.key)} ({clean(failure.job.place)})", *([clean(ids)] if ids else [])]
-        screen.line(pad + "   ".join(parts))
+        named = [f"{pad}e.g. {clean(failure.job.key)}", f" ({clean(failure.job.place)})"]
+        flow(screen, [*named, f"   {clean(ids)}"] if ids else named, indent=PAD)
     tried = f"after {count(group.most_tries, 'try', 'tries')}" if group.most_tries > 1 else ""
     last = f"last {hour(group.last, call.now)}" if group.last is not None else ""
     if tried or last:
         screen.line(pad + ", ".join(part for part in (tried, last) if part))
     written = cure.written(run=run.name, file=_file(group), error=group.error, typed=typed)
-    screen.line(f"{pad}cure: {screen.style(clean(written), Tone.HINT)}")
+    hint = (screen.style(part, Tone.HINT) if part.startswith("batchrun ") else part for part in advice(clean(written)))
+    flow(screen, [f"{pad}cure: ", *hint], indent=PAD)
     if group.n > 1:
         listed = f"batchrun errors {word(run.name)} -s {word(f'error:{group.error}')} --format jsonl"
-        screen.line(f"{pad}list: {clean(typed(listed))}")
+        flow(screen, [f"{pad}list:", f" {clean(typed(listed))}"], indent=PAD)

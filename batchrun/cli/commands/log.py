@@ -9,6 +9,7 @@ from typing import Any
 
 from batchrun.cli import options
 from batchrun.cli.call import Call
+from batchrun.cli.flow import flow, words
 from batchrun.cli.output import Format, at, chosen, dumps, headed
 from batchrun.cli.screen import Screen, Tone, clean
 from batchrun.cli.telling import record, sentence
@@ -87,7 +88,7 @@ def _text(screen: Screen, told: Iterable[EventRow]) -> int:
             day = heading
         times = f"  ({entry.n:,} times)" if entry.n > 1 else ""
         line = f"{local:%H:%M:%S}  {clean(entry.text)}{times}"
-        screen.line(screen.style(line, Tone.WARN) if entry.loud else line)
+        flow(screen, words(screen.style(line, Tone.WARN) if entry.loud else line), indent=len("00:00:00  "))
     return n
 
 

@@ -9,7 +9,8 @@ import click
 
 from batchrun.cli import options
 from batchrun.cli.call import Call
-from batchrun.cli.output import Format, chosen, chosen_fields, columns_of, rows, shortened
+from batchrun.cli.flow import flow
+from batchrun.cli.output import Format, chosen, chosen_fields, columns_of, rows
 from batchrun.cli.screen import Screen, Tone, clean
 from batchrun.core.figures import count, dollars
 from batchrun.core.outcome import FLAGS, Flag
@@ -103,7 +104,7 @@ def _text(call: Call, answered: Iterable[ResultRow], run: RunSummary) -> int:
         if n > 1:
             screen.line()
         message = parsed(row)
-        screen.line(_headline(screen, row, (message or {}).get("model") or row.job.model))
+        _headline(screen, row, (message or {}).get("model") or row.job.model)
         text = text_of(message)
         if text is None:
             screen.line(screen.style("(no text in it; --raw shows all of it)", Tone.DIM))
@@ -111,11 +112,12 @@ def _text(call: Call, answered: Iterable[ResultRow], run: RunSummary) -> int:
             screen.line(clean(text.strip("\n"), lines=True))
         note = _note(call, row, run)
         if note:
-            screen.line(screen.style(note, Tone.WARN))
+            flow(screen, (f"{' ' if at else ''}{screen.style(part, Tone.WARN)}" for at, part in enumerate(note)))
     return n
 
 
-def _headline(screen: Screen, row: ResultRow, model: object) -> str:
+def _headline(screen: Screen, row: ResultRow, model: object) -> None:
+    """The job's id and what there is to say of its answer: in one line, or in two where that does not fit."""
     attempt, usage = row.attempt, row.attempt.usage if row.attempt else None
     stop = row.answer.stop_reason if row.answer else ""
     cut = " ✂" if FLAGS.get(stop) in {Flag.TRUNCATED, Flag.CONTEXT} and screen.utf8 else ""
@@ -123,18 +125,22 @@ def _headline(screen: Screen, row: ResultRow, model: object) -> str:
     facts = [clean(str(model)), clean(stop) + cut]
     facts += [f"{usage.input:,} {arrow} {usage.output:,} tok"] if usage else []
     facts += [dollars(attempt.cost)] if attempt and attempt.cost is not None else []
-    told = dot.join(facts)
-    key = shortened(clean(row.job.key), max(12, screen.width - columns_of(told) - 10))
-    rule = dash * max(2, min(screen.width, 100) - columns_of(key) - columns_of(told) - 5)
-    return f"{dash * 2} {screen.style(key, Tone.BOLD)} {rule} {told}"
+    told, key = dot.join(facts), clean(row.job.key)
+    rule = min(screen.width, 100) - columns_of(key) - columns_of(told) - 5
+    head = f"{dash * 2} {screen.style(key, Tone.BOLD)}"
+    if rule >= 2 or not screen.tty:
+        screen.line(f"{head} {dash * max(2, rule)} {told}")
+        return
+    screen.line(head)
+    flow(screen, [f"   {facts[0]}", *(f"{dot}{fact}" for fact in facts[1:])], indent=3)
 
 
-def _note(call: Call, row: ResultRow, run: RunSummary) -> str:
-    """What is wrong with an answer that did come."""
+def _note(call: Call, row: ResultRow, run: RunSummary) -> list[str]:
+    """What is wrong with an answer that did come, in parts."""
     stop = row.answer.stop_reason if row.answer else ""
     match FLAGS.get(stop):
         case None:
-            return ""
+            return []
         case Flag.TRUNCATED:
             what = "cut off at max_tokens"
         case Flag.CONTEXT:
@@ -143,7 +149,8 @@ def _note(call: Call, row: ResultRow, run: RunSummary) -> str:
             what = "the model refused"
         case Flag.PAUSED:
             what = "a server tool wants another turn"
-    return f"({what}; all such: {clean(call.typed(f'batchrun results {word(run.name)} -s stop:{stop}'))})"
+    command = call.typed(f"batchrun results {word(run.name)} -s stop:{stop}")
+    return [f"({what};", "all such:", f"{clean(command)})"]
 
 
 def _nothing(call: Call, reading: Reading, run: RunSummary, select: Selection | None) -> None:

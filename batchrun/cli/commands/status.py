@@ -9,6 +9,7 @@ import click
 
 from batchrun.cli import options
 from batchrun.cli.call import Call
+from batchrun.cli.flow import advice, flow, items, words
 from batchrun.cli.output import amount, at, document
 from batchrun.cli.screen import Mark, Screen, Tone, clean
 from batchrun.core.figures import count, hour
@@ -93,19 +94,23 @@ class _Drawing:
     def _full(self, run: RunSummary) -> None:
         screen = self.screen
         name = screen.style(clean(run.name), Tone.BOLD)
-        screen.line(f"{name}  {run.ref}  {run.mode}  {summary.times(run, self.now)}   {summary.money(run)}")
+        times, money = summary.times(run, self.now), summary.money(run)
+        flow(screen, [name, f"  {run.ref}  {run.mode}", f"  {times}", *items(f"   {money}")])
         screen.line()
         share = run.finished / run.total if run.total else 1.0
-        bar = screen.bar(share, BAR, started=run.sent / run.total if run.total else 0.0)
-        screen.line(f"{bar}  {summary.progress(run, self.speeds.get(run.id))}")
+        bar = screen.bar(share, min(BAR, screen.width), started=run.sent / run.total if run.total else 0.0)
+        far, *facts = summary.progress(run, self.speeds.get(run.id))
+        flow(screen, [bar, f"  {far}", *(f"   {fact}" for fact in facts)], indent=0)
         screen.line()
         for line in summary.lines(run, self.seen, errors=self._errors(run), now=self.now):
-            rest = "   ".join(part for part in (clean(line.note), self._command(line.command)) if part)
             number = screen.style(f"{line.n:>10,}", *_tone(line.state))
-            screen.line(f"{line.label:<12}{number}   {rest}".rstrip())
+            part = items if line.state is State.FAILED else words
+            note = part(f"   {clean(line.note)}") if line.note else ()
+            command = [f"   {self._command(line.command)}"] if line.command else []
+            flow(screen, [f"{line.label:<12}{number}", *note, *command])
         if run.possibly:
             screen.line()
-            screen.line(_capital(summary.possibly(run.possibly, run.possibly_cost)))
+            flow(screen, words(_capital(summary.possibly(run.possibly, run.possibly_cost))))
 
     def _command(self, command: str) -> str:
         return self.screen.style(clean(self.typed(command)), Tone.HINT) if command else ""
@@ -125,41 +130,39 @@ class _Drawing:
             doing = summary.doing(run, self.seen, self.now)
             parts = [
                 f"{name:<{wide}}",
-                f"{run.ref:<5}",
-                f"{run.mode:<8}",
-                f"{run.finished:>9,} / {run.total:<9,}",
-                doing.words,
-                *([f"{run.n(State.FAILED):,} failed"] if run.n(State.FAILED) else []),
-                *([self._command(doing.command)] if doing.command else []),
+                f"  {run.ref:<5}",
+                f"  {run.mode:<8}",
+                f"  {run.finished:>9,} / {run.total:<9,}",
+                f"  {doing.words}",
+                *([f"  {run.n(State.FAILED):,} failed"] if run.n(State.FAILED) else []),
+                *([f"  {self._command(doing.command)}"] if doing.command else []),
             ]
-            self.screen.line("  ".join(parts).rstrip())
+            flow(self.screen, parts)
 
     def _pauses(self, runs: Sequence[RunSummary]) -> None:
         for pause in self.seen.pauses:
             what, cure = summary.pause_line(pause, runs, self.now)
             self.screen.line()
-            self.screen.line(f"{self.screen.mark(Mark.WARN)} {clean(what)}")
-            self.screen.line(f"  {clean(typed_in(cure, self.typed))}")
+            flow(self.screen, words(f"{self.screen.mark(Mark.WARN)} {clean(what)}"))
+            flow(self.screen, advice(f"  {clean(typed_in(cure, self.typed))}"))
 
     def _next(self, run: RunSummary, *, alone: bool) -> None:
         screen = self.screen
         screen.line()
         for worker in self.seen.workers:
-            screen.line(
-                f"Worked on by pid {worker.pid} on {clean(worker.host)} since {hour(worker.started, self.now)}"
-                f" ({clean(worker.command)})."
-            )
+            who = f"Worked on by pid {worker.pid} on {clean(worker.host)} since {hour(worker.started, self.now)}"
+            flow(screen, [*words(who), f" ({clean(worker.command)})."])
         if self.seen.older and not alone:
-            screen.line(f"{count(self.seen.older, 'older run')}: {self._command('batchrun status --all')}")
+            flow(screen, [f"{count(self.seen.older, 'older run')}:", f" {self._command('batchrun status --all')}"])
         doing = summary.doing(run, self.seen, self.now)
         name = word(run.name)
         if run.state is RunState.DONE or (run.state is RunState.OPEN and not run.left):
             look, take = (self._command(f"batchrun {one}") for one in (f"results {name}", f"export {name} -o FILE"))
-            screen.line(f"Look: {look}   Take away: {take}")
+            flow(screen, [f"Look: {look}", f"   Take away: {take}"])
         elif summary.pause_of(run, self.seen.pauses):
-            screen.line(f"To go on at once: {self._command('batchrun resume')}")
+            flow(screen, ["To go on at once:", f" {self._command('batchrun resume')}"])
         elif doing.command:
-            screen.line(f"{_capital(doing.words)}: {self._command(doing.command)}")
+            flow(screen, [f"{_capital(doing.words)}:", f" {self._command(doing.command)}"])
         elif not self.seen.workers:
             screen.line(_capital(doing.words))
 
