@@ -5,24 +5,25 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from batchrun.core.ports import Clock
 from batchrun.errors import UsageError
-from batchrun.simulator import answers, batches, catalogue, effects, entrance, rules, submission, tokens
+from batchrun.simulator import answers, calls, catalogue, effects, entrance, failures, rules, submission, tokens
 from batchrun.simulator.account import Account
-from batchrun.simulator.batches import Asked, Batches
+from batchrun.simulator.batches import Batches
 from batchrun.simulator.cache import Cache, Intake
+from batchrun.simulator.calls import Asked
 from batchrun.simulator.colleague import Arrivals
 from batchrun.simulator.effects import Effect, Kind, Script, Stage
 from batchrun.simulator.envelope import Envelope
-from batchrun.simulator.failures import FAILURES, Failure, invalid, not_found
+from batchrun.simulator.failures import Failure, invalid, not_found
 from batchrun.simulator.ledger import Entry, Ledger
 from batchrun.simulator.messages import Call, Messages
 from batchrun.simulator.models import Model, published
 from batchrun.simulator.plan import Money, Plan
 from batchrun.simulator.processing import Processing
+from batchrun.simulator.register import Register, remember
 from batchrun.simulator.shelf import Shelf
 from batchrun.simulator.wire import Broken, Request, Response
 
@@ -57,19 +58,26 @@ class Simulator:
             (entry.endpoint, entry.prompt) for entry in self.ledger.entries if entry.status is not None
         )
         self.shelf = Shelf() if shelf is None else shelf
-        self._remember()
+        remember(self.shelf, self.ledger)
         self._account = Account(plan, clock, self.ledger)
         self._cache = Cache()
-        self._processing = Processing(
+        self._register = Register(
             plan=plan,
-            account=self._account,
+            clock=clock,
             ledger=self.ledger,
             shelf=self.shelf,
-            models=self._models,
+            processing=Processing(
+                plan=plan,
+                account=self._account,
+                ledger=self.ledger,
+                shelf=self.shelf,
+                models=self._models,
+                salt=self._salt,
+            ),
+            arrivals=Arrivals(dice=random.Random(f"{self._salt} {len(self.shelf.batches)}")),  # noqa: S311  # no secret
             salt=self._salt,
         )
-        self._calls = batches.counted(self.ledger)
-        self._arrivals = Arrivals(dice=random.Random(f"{self._salt} colleague {len(self.shelf.batches)}"))  # noqa: S311  # no secret
+        self._calls = calls.counted(self.ledger)
         self.change(plan)
 
     @property
@@ -91,7 +99,7 @@ class Simulator:
             cache=self._cache,
             envelope=self._envelope,
         )
-        self._processing.plan = plan
+        self._register.change(plan)
         self._batches = Batches(
             plan=plan,
             clock=self.clock,
@@ -99,10 +107,8 @@ class Simulator:
             ledger=self.ledger,
             shelf=self.shelf,
             envelope=self._envelope,
-            processing=self._processing,
-            arrivals=self._arrivals,
+            register=self._register,
             calls=self._calls,
-            salt=self._salt,
         )
 
     def use(self, model: str, *, requests: int = 0, input_tokens: int = 0, output_tokens: int = 0) -> None:
@@ -112,28 +118,26 @@ class Simulator:
 
     def foreign_batch(self, size: int, *, minutes: float = 1.0, workspace: str | None = None) -> str:
         """A colleague creates a batch of *size* requests now. Returns its id."""
-        return self._batches.foreign(size, minutes * 60, workspace=workspace).id
+        return self._register.foreign(size, minutes * 60, created=self.clock.wall(), workspace=workspace).id
 
-    def delete_batch(self, id_: str) -> None:
+    async def delete_batch(self, id_: str) -> None:
         """A colleague deletes a batch. Raises KeyError for an unknown one."""
-        self._batches.remove(self.shelf.batches[id_])
+        await self._register.remove(self.shelf.batches[id_])
 
     def archive_batch(self, id_: str) -> None:
         """The results of a batch go before their time. Raises KeyError for an unknown one."""
-        batch = self.shelf.batches[id_]
-        batch.archived = self.clock.wall()
-        self.shelf.keep(batch)
+        self._register.archive(self.shelf.batches[id_], self.clock.wall())
 
     async def settle(self) -> None:
         """Let the ledger know of the items of all batches that have ended, also of those that nobody looked at."""
-        await self._batches.settle()
+        await self._register.settle()
 
     async def handle(self, request: Request) -> Response:
         """The answer to *request*, after the time it takes. Raises `Broken` where the connection fails without one."""
         large = request.too_large or len(request.body) > _largest(request.path)
         params: Any = None
         unreadable: Failure | None = None
-        if request.method == "POST" and not batches.covers(request.path) and not large:
+        if request.method == "POST" and not calls.covers(request.path) and not large:
             params, unreadable = entrance.parse(request.body)
         asks = isinstance(params, dict) and "messages" in params
         entry = self.ledger.arrive(
@@ -149,7 +153,7 @@ class Simulator:
         try:
             if large:
                 return self._envelope.edge(entry, Kind.TOO_LARGE)
-            if batches.covers(request.path):
+            if calls.covers(request.path):
                 return await self._batch_call(request, entry)
             return await self._answer(request, entry, params, unreadable)
         except BaseException as error:
@@ -162,7 +166,7 @@ class Simulator:
                 request.upload.unlink(missing_ok=True)
 
     async def _batch_call(self, request: Request, entry: Entry) -> Response:
-        call = batches.verb(request.method, request.path)
+        call = calls.verb(request.method, request.path)
         if isinstance(call, Failure):
             return self._envelope.fail(entry, entrance.refusal(request) or call)
         which, id_ = call
@@ -171,7 +175,7 @@ class Simulator:
         for effect in wished:
             if effect.kind.stage is Stage.EDGE:
                 return self._envelope.edge(entry, effect.kind)
-        refused = entrance.refusal(request) or _first_failure(wished)
+        refused = entrance.refusal(request) or failures.first(wished)
         if refused is not None:
             return self._envelope.fail(entry, refused)
         await self._pay()
@@ -183,7 +187,7 @@ class Simulator:
     async def _pay(self) -> None:
         """Where money is short, batches cost theirs when they end, and not when somebody looks."""
         if self._plan.money != Money():
-            await self._batches.settle()
+            await self._register.settle()
 
     async def _answer(self, request: Request, entry: Entry, params: Any, unreadable: Failure | None) -> Response:
         try:
@@ -213,15 +217,6 @@ class Simulator:
                 )
             case _:
                 return self._envelope.fail(entry, not_found("Not found"))
-
-    def _remember(self) -> None:
-        """A kill may have come after a batch was on the shelf, and before it was in the ledger."""
-        for batch in self.shelf.batches.values():
-            known = self.ledger.lots.get(batch.id)
-            if known is None:
-                self.ledger.accept(self.shelf.lot(batch.id).bare())
-            if batch.counts is not None and (known is None or known.ended is None):
-                self.ledger.settle(self.shelf.lot(batch.id))
 
     def _wished(self, script: Script, nth: int, dice: random.Random) -> Iterator[Effect]:
         """What is to go wrong with the *nth* request of a prompt, by its marks and by the plan."""
@@ -262,7 +257,7 @@ class Simulator:
             return self._envelope.fail(entry, refused)
         self._account.admit(lane, intake.charged)
         self._seen[entry.endpoint, entry.prompt] += 1
-        if (failure := _first_failure(wished)) is not None:
+        if (failure := failures.first(wished)) is not None:
             return self._envelope.fail(entry, failure)
         self.ledger.note(entry, accepted=True, input=intake.charged)
         return await self._messages.answer(
@@ -276,14 +271,14 @@ class Simulator:
         self.ledger.note(entry, model=model.id)
         self._seen[entry.endpoint, entry.prompt] += 1
         await self._pay()
-        failure = self._account.broke() or _first_failure(wished)
+        failure = self._account.broke() or failures.first(wished)
         if failure is not None:
             return self._envelope.fail(entry, failure)
         return self._envelope.json(entry, {"input_tokens": tokens.count(params, model)})
 
     def _catalogue(self, request: Request, entry: Entry, wished: Sequence[Effect]) -> Response:
         self._seen[entry.endpoint, entry.prompt] += 1
-        failure = _first_failure(wished)
+        failure = failures.first(wished)
         found = failure or catalogue.answer(request.path.removeprefix(MODELS).strip("/"), request.query, self._models)
         if isinstance(found, Failure):
             return self._envelope.fail(entry, found)
@@ -291,15 +286,7 @@ class Simulator:
 
 
 def _largest(path: str) -> int:
-    return submission.LARGEST if batches.covers(path) else LARGEST_BODY
-
-
-def _first_failure(wished: Sequence[Effect]) -> Failure | None:
-    effect = next((each for each in wished if each.kind.stage is Stage.API), None)
-    if effect is None:
-        return None
-    failure = FAILURES[effect.kind]
-    return failure if effect.seconds is None else replace(failure, retry_after=effect.seconds)
+    return submission.LARGEST if calls.covers(path) else LARGEST_BODY
 
 
 def _number(prompt: str | None) -> int:

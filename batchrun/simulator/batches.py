@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
-import math
 import random
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -15,79 +13,22 @@ from typing import Any, assert_never
 
 from batchrun.core.job import Millis
 from batchrun.core.ports import Clock
-from batchrun.simulator import colleague, download, effects, failures, mishaps, paging, submission
+from batchrun.simulator import download, effects, failures, mishaps, paging, submission
 from batchrun.simulator.account import Account
 from batchrun.simulator.batch import Batch
 from batchrun.simulator.batchplan import Broke, Verb
-from batchrun.simulator.colleague import Arrivals
-from batchrun.simulator.effects import Effect, Kind, Stage
+from batchrun.simulator.calls import Asked
+from batchrun.simulator.effects import Effect, Kind
 from batchrun.simulator.envelope import Envelope
 from batchrun.simulator.failures import Failure, not_found
-from batchrun.simulator.ledger import Entry, Ledger
-from batchrun.simulator.lots import Lot
+from batchrun.simulator.ledger import Ledger
 from batchrun.simulator.plan import Plan
-from batchrun.simulator.processing import Processing
+from batchrun.simulator.register import Register
 from batchrun.simulator.shelf import Shelf
-from batchrun.simulator.wire import Broken, How, Request, Response
-
-PATH = "/v1/messages/batches"
+from batchrun.simulator.wire import Broken, How, Response
 
 SLICE = 1000
 """Requests of a create that are read before others get their turn."""
-
-NOT_ALLOWED = Failure(status=405, type="invalid_request_error", message="Method Not Allowed")
-
-
-def verb(method: str, path: str) -> tuple[Verb, str] | Failure:
-    """Which call it is, and of which batch."""
-    match method, path.removeprefix(PATH).strip("/").split("/"):
-        case "POST", [""]:
-            return Verb.CREATE, ""
-        case "GET", [""]:
-            return Verb.LIST, ""
-        case "GET", [id_]:
-            return Verb.GET, id_
-        case "DELETE", [id_] if id_:
-            return Verb.DELETE, id_
-        case "POST", [id_, "cancel"]:
-            return Verb.CANCEL, id_
-        case "GET", [id_, "results"]:
-            return Verb.RESULTS, id_
-        case _, [_] | [_, "cancel" | "results"]:
-            return NOT_ALLOWED
-        case _:
-            return not_found("Not found")
-
-
-def covers(path: str) -> bool:
-    """Whether a path is one of this API."""
-    return path == PATH or path.startswith(PATH + "/")
-
-
-def counted(ledger: Ledger) -> Counter[Verb]:
-    """How often each call came."""
-    found = (verb(*entry.endpoint.split(" ", 1)) for entry in ledger.entries if PATH in entry.endpoint)
-    return Counter(each[0] for each in found if not isinstance(each, Failure))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """One call that reached the API."""
-
-    request: Request
-    entry: Entry
-    verb: Verb
-    id: str
-    workspace: str
-    nth: int
-    wished: Sequence[Effect]
-
-    @property
-    def after(self) -> Effect | None:
-        return next((effect for effect in self.wished if effect.kind.stage is Stage.AFTER), None)
-
-    def effect(self, kind: Kind) -> Effect | None:
-        return next((effect for effect in self.wished if effect.kind is kind), None)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -100,23 +41,21 @@ class Batches:
     ledger: Ledger
     shelf: Shelf
     envelope: Envelope
-    processing: Processing
-    salt: int
-    arrivals: Arrivals
+    register: Register
     calls: Counter[Verb]
 
     def wished(self, which: Verb) -> tuple[int, Sequence[Effect]]:
         """Which of its kind the next call is, and what is to go wrong with it."""
         nth = self.calls[which]
         self.calls[which] += 1
-        plan, dice = self.plan.batches, self._dice(which, nth)
+        plan, dice = self.plan.batches, self.register.dice(which, nth)
         chances = plan.faults.get(which, {})
         drawn = tuple(Effect(kind) for kind, chance in chances.items() if dice.random() < chance)
         return nth, (*effects.at(plan.script.get(which, ()), nth), *drawn)
 
     async def answer(self, asked: Asked) -> Response:
         """The answer to a call whose key and headers are good."""
-        self._meet_colleague()
+        await self.register.meet_colleague()
         refused = self.account.call()
         if refused is not None:
             return self.envelope.fail(asked.entry, refused)
@@ -143,27 +82,6 @@ class Batches:
                 return await self._results(asked, batch)
             case _:
                 assert_never(asked.verb)
-
-    def foreign(self, size: int, seconds: float, *, at: Millis | None = None, workspace: str | None = None) -> Batch:
-        """A colleague's batch; *seconds* are those of its processing."""
-        created = self.clock.wall() if at is None else at
-        batch = self._new(size, workspace or self.plan.workspace, created, seconds, foreign=True)
-        self._accept(batch, None, colleague.ids(size))
-        return batch
-
-    async def settle(self) -> None:
-        """Do now what would be done when somebody looked at each batch."""
-        self._meet_colleague()
-        now = self.clock.wall()
-        for batch in list(self.shelf.batches.values()):
-            if batch.ended(now) and not batch.deleted:
-                await self.processing.settle(batch)
-
-    def remove(self, batch: Batch) -> None:
-        """Delete it, whoever wants that."""
-        batch.deleted = True
-        self.shelf.keep(batch)
-        self.shelf.discard(batch.id)
 
     # The calls.
 
@@ -193,23 +111,17 @@ class Batches:
                     await asyncio.sleep(0)
         copies = 1 if asked.effect(Kind.TWICE) is None else 2
         now = self.clock.wall()
-        if limits is not None:
-            queued = sum(each.size for each in self.shelf.batches.values() if not each.ended(now))
-            if queued + copies * len(ids) > limits.queued:
-                return failures.queue_full(limits.queued)
+        if limits is not None and self.register.queued(now) + copies * len(ids) > limits.queued:
+            return failures.queue_full(limits.queued)
         for _ in range(copies):
-            headers = asked.request.headers
-            batch = self._new(
-                len(ids),
-                asked.workspace,
-                now,
-                self._seconds(),
-                version=headers["anthropic-version"],
-                beta="anthropic-beta" in headers,
+            batch = self.register.accept(
+                body,
+                "\n".join(ids),
+                workspace=asked.workspace,
+                version=asked.request.headers["anthropic-version"],
+                beta="anthropic-beta" in asked.request.headers,
+                created=now,
             )
-            copy = self.shelf.upload()
-            copy.hardlink_to(body)
-            self._accept(batch, copy, "\n".join(ids))
         return batch
 
     async def _list(self, asked: Asked) -> Response:
@@ -227,7 +139,7 @@ class Batches:
             return self.envelope.fail(asked.entry, page)
         for batch in page.rows:
             if batch.ended(now):
-                await self.processing.settle(batch)
+                await self.register.processing.settle(batch)
         return await self._told(asked, page.shown(_id, lambda batch: self._shown(asked, batch)))
 
     async def _cancel(self, asked: Asked, batch: Batch) -> Response:
@@ -238,14 +150,14 @@ class Batches:
             plan = self.plan.batches
             batch.cancelled = now
             batch.stops = Millis(now + round(plan.canceling * 1000))
-            batch.stuck = self._dice("stuck", batch.number).random() < plan.stuck
+            batch.stuck = self.register.is_stuck(batch)
             self.shelf.keep(batch)
         return await self._told(asked, self._shown(asked, batch))
 
     async def _delete(self, asked: Asked, batch: Batch) -> Response:
         if not batch.ended(self.clock.wall()):
             return self.envelope.fail(asked.entry, _conflict(f"Message Batch {batch.id} has not ended."))
-        self.remove(batch)
+        await self.register.remove(batch)
         return await self._told(asked, {"id": batch.id, "type": "message_batch_deleted"})
 
     async def _results(self, asked: Asked, batch: Batch) -> Response:
@@ -276,7 +188,7 @@ class Batches:
         if now < batch.created + self.plan.batches.known_after * 1000:
             return None
         if batch.ended(now):
-            await self.processing.settle(batch)
+            await self.register.processing.settle(batch)
         return batch
 
     async def _told(self, asked: Asked, value: Any) -> Response:
@@ -311,52 +223,6 @@ class Batches:
 
     def _shown(self, asked: Asked, batch: Batch) -> Mapping[str, Any]:
         return batch.shown(self.clock.wall(), self.plan.batches.origin or asked.request.origin)
-
-    def _meet_colleague(self) -> None:
-        now, plan = self.clock.wall(), self.plan.batches.colleague
-        for at, size in self.arrivals.until(now, plan, self.shelf):
-            self.foreign(size, self._seconds(), at=at)
-        if plan.deletes or plan.archives:
-            for batch in self.shelf.batches.values():
-                if colleague.clean(batch, now, plan):
-                    self.shelf.keep(batch)
-
-    def _new(
-        self,
-        size: int,
-        workspace: str,
-        created: Millis,
-        seconds: float,
-        *,
-        version: str = "",
-        beta: bool = False,
-        foreign: bool = False,
-    ) -> Batch:
-        number = len(self.shelf.batches)
-        return Batch(
-            id="msgbatch_01" + hashlib.sha256(f"{self.salt} {number}".encode()).hexdigest()[:22],
-            number=number,
-            workspace=workspace,
-            size=size,
-            created=created,
-            lasts=round(seconds * 1000),
-            version=version,
-            beta=beta,
-            foreign=foreign,
-        )
-
-    def _accept(self, batch: Batch, body: Path | None, ids: str) -> None:
-        lot = Lot(batch=batch.id, at=batch.created, size=batch.size, foreign=batch.foreign, custom_ids=ids)
-        self.shelf.accept(batch, body, lot)
-        self.ledger.accept(lot)
-
-    def _seconds(self) -> float:
-        """How long the next batch takes."""
-        plan = self.plan.batches
-        return plan.minutes * 60 * math.exp(self._dice("lasts", len(self.shelf.batches)).gauss(0.0, plan.spread))
-
-    def _dice(self, what: str, number: int) -> random.Random:
-        return random.Random(f"{self.salt} {what} {number}")  # noqa: S311  # simulation, not secrecy
 
 
 def _id(batch: Batch) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import Enum
 
 from batchrun.core.job import Millis
 from batchrun.simulator.batch import Batch
@@ -60,15 +61,20 @@ class Arrivals:
         return max(1, round(self.dice.expovariate(1.0 / max(every, 0.001)) * 1000))
 
 
-def clean(batch: Batch, now: Millis, plan: Colleague) -> bool:
-    """Delete or archive *batch* if it is one of those that he does that to, and the time has come."""
+class Whim(Enum):
+    """What he does to a batch, his or not."""
+
+    DELETE = "delete"
+    ARCHIVE = "archive"
+
+
+def whim(batch: Batch, now: Millis, plan: Colleague) -> Whim | None:
+    """What he does to *batch* now, if it is one of those that he does something to, and the time has come."""
     if batch.deleted or now < batch.ends + plan.after * 1000:
-        return False
-    whim = random.Random(batch.id).random()  # noqa: S311  # simulation, not secrecy
-    if whim < plan.deletes:
-        batch.deleted = True
-        return True
-    if whim < plan.deletes + plan.archives and batch.archived is None:
-        batch.archived = Millis(batch.ends + round(plan.after * 1000))
-        return True
-    return False
+        return None
+    drawn = random.Random(batch.id).random()  # noqa: S311  # simulation, not secrecy
+    if drawn < plan.deletes:
+        return Whim.DELETE
+    if drawn < plan.deletes + plan.archives and batch.archived is None:
+        return Whim.ARCHIVE
+    return None

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-from batchrun.simulator.effects import Kind
+from batchrun.simulator.effects import Effect, Kind, Stage
 
 PAGE = "<!DOCTYPE html><html><head><title>{title}</title></head><body><h1>{title}</h1></body></html>"
 
@@ -115,3 +115,12 @@ FAILURES: Mapping[Kind, Failure] = {
     Kind.OVERLOADED: Failure(status=529, type="overloaded_error", message="Overloaded"),
 }
 """What each kind of the stage API answers."""
+
+
+def first(wished: Sequence[Effect]) -> Failure | None:
+    """The first error of the API among *wished*."""
+    effect = next((each for each in wished if each.kind.stage is Stage.API), None)
+    if effect is None:
+        return None
+    failure = FAILURES[effect.kind]
+    return failure if effect.seconds is None else replace(failure, retry_after=effect.seconds)

@@ -23,7 +23,7 @@ from aiohttp import web
 from batchrun.clock import SystemClock
 from batchrun.core.ports import Clock
 from batchrun.errors import UsageError
-from batchrun.simulator import batches, planfile, submission
+from batchrun.simulator import calls, planfile, submission
 from batchrun.simulator.api import LARGEST_BODY, Simulator
 from batchrun.simulator.ledger import Ledger
 from batchrun.simulator.plan import Plan
@@ -160,7 +160,7 @@ class _Door:
 
 async def _request(request: web.BaseRequest, shelf: Shelf) -> Request:
     """The request with its body, but for one that is too large. That of a batch goes to the disk as it comes."""
-    upload = shelf.upload() if request.method == "POST" and request.path == batches.PATH else None
+    upload = shelf.upload() if request.method == "POST" and request.path == calls.PATH else None
     most = LARGEST_BODY if upload is None else submission.LARGEST
     chunks: list[bytes] = []
     size = 0

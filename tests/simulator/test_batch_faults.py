@@ -12,6 +12,7 @@ import anthropic
 import httpx2
 import pytest
 
+from batchrun.core.limits import Dimension
 from batchrun.simulator import answers
 from batchrun.simulator.api import Simulator
 from batchrun.simulator.batchplan import Colleague, Verb
@@ -100,6 +101,7 @@ def test_what_goes_wrong_after_a_create_leaves_a_batch_that_nobody_was_told_of(
         await clock.sleep(HOUR)
         (entry,) = simulator.ledger.entries
         assert (entry.accepted, entry.batch, entry.delivered) == (True, lot.batch, False)
+        assert (entry.status is None) == (what == "lose")
         (listed,) = (await client.messages.batches.list()).data
         assert listed.id == lot.batch
         assert simulator.ledger.billed() == 5
@@ -373,10 +375,11 @@ def test_a_colleague_may_delete_and_archive_what_is_not_his() -> None:
         assert 4 < sum(status == 404 for status, _ in found) < 20
         assert 4 < sum(status == 200 and body["archived_at"] is not None for status, body in found) < 20
         left = [body["id"] for status, body in found if status == 200 and body["archived_at"] is None]
-        desk.simulator.delete_batch(left[0])
+        await desk.simulator.delete_batch(left[0])
         desk.simulator.archive_batch(left[1])
         assert (await desk.get(left[0]))[0] == 404
         assert (await desk.said(asked("GET", f"/{left[1]}/results")))[0] == 404
+        assert desk.simulator.ledger.billed() == 30, "what was bought stays bought"
 
     run(main)
 
@@ -419,6 +422,7 @@ def test_the_books_count_what_was_bought_by_either_way() -> None:
             await desk.get(id_)
         ledger = simulator.ledger
         assert ledger.accepted() == {answers.digest(asks("both")): 2, answers.digest(asks("once")): 1}
+        assert ledger.busiest(Dimension.REQUESTS) == 1, "batches use none of the limits of messages"
         assert list(ledger.repeated()) == [answers.digest(asks("both"))]
         assert ledger.calls(begin, clock.wall(), "/batches") == 1
         assert ledger.calls(clock.wall(), clock.wall() + 1, "GET /v1/messages/batches/") == 4  # type: ignore[arg-type]  # a plain int will do
