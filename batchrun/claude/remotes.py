@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
+from batchrun.claude.answer import ABSURD
 from batchrun.core.batch import Page, Processing, Remote
 from batchrun.core.job import Millis
 
@@ -22,7 +23,9 @@ def remote_of(value: object) -> Remote | None:
     name, status = value.get("id"), value.get("processing_status")
     counts = _counts(value.get("request_counts"))
     created = moment_of(value.get("created_at"))
-    if not (isinstance(name, str) and name and isinstance(status, str)) or counts is None or created is None:
+    if not (isinstance(name, str) and name and name.isprintable() and isinstance(status, str)):
+        return None
+    if counts is None or created is None:
         return None
     ended = moment_of(value.get("ended_at"))
     return Remote(
@@ -61,7 +64,7 @@ def moment_of(text: object) -> Millis | None:
 def _counts(value: object) -> Mapping[str, int] | None:
     if not isinstance(value, Mapping) or not value.keys() >= COUNTS:
         return None
-    counts = {name: n for name, n in value.items() if type(n) is int and n >= 0}
+    counts = {name: n for name, n in value.items() if type(n) is int and 0 <= n < ABSURD}
     return counts if counts.keys() >= COUNTS else None
 
 

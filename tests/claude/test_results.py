@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import json
 import random
+import sys
 from collections.abc import Callable
 from contextlib import aclosing
 from typing import Any
@@ -29,6 +30,7 @@ from batchrun.core.outcome import (
     Unreachable,
     billed,
 )
+from batchrun.core.ports import BatchApi
 from tests.claude.api import API, BASE, KEY, MESSAGE, Handler, Said, error, raising
 from tests.claude.batchroom import Pieces, asking, line, over, read
 from tests.claude.loopback import answer, saying, serving
@@ -255,10 +257,16 @@ def test_a_connection_that_fails_is_one_outcome(exception: Exception, expected: 
 
 def test_whoever_stops_early_has_read_no_more_than_that_and_the_connection_is_free() -> None:
     body = Pieces([line(f"a-{n}") + b"\n" for n in range(100)])
-    first = asking(lambda request: httpx2.Response(200, headers=API, stream=body), lambda room: read(room, 1))
-    assert ids(first) == ["a-0"]
+    kept: list[object] = []
+
+    async def one(room: BatchApi) -> list[Item | Outcome]:
+        sys.set_asyncgen_hooks(firstiter=kept.append)  # so that nothing is closed by not being needed any more
+        found = await read(room, 1)
+        assert body.closed
+        return found
+
+    assert ids(asking(lambda request: httpx2.Response(200, headers=API, stream=body), one)) == ["a-0"]
     assert body.read == 1
-    assert body.closed
 
 
 def test_whoever_is_called_back_in_the_middle_leaves_nothing_open() -> None:

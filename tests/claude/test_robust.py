@@ -10,8 +10,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from batchrun.core.account import Account
+from batchrun.core.batch import Item, Page, Remote
 from batchrun.core.outcome import Dropped, Outcome, Succeeded, billed, scope
 from tests.claude.api import API, MESSAGE, Said, error, send, whoami
+from tests.claude.batchroom import BATCH, COUNTS, asking, read
+from tests.claude.test_batches import ASKS
 from tests.claude.test_stream import END, SSE, START, STOP, text
 
 KEYS = [
@@ -121,6 +124,38 @@ def test_any_events_in_any_order_are_an_outcome(stream: list[Any]) -> None:
 @given(st.binary(max_size=300))
 def test_any_bytes_in_a_stream_are_an_outcome(body: bytes) -> None:
     storable(send(Said(body=body, headers=SSE)))
+
+
+MEMBERS = {
+    "id": LEAVES,
+    "processing_status": LEAVES | st.just("ended"),
+    "request_counts": st.fixed_dictionaries(dict.fromkeys(COUNTS, st.integers() | st.booleans())) | JSON,
+    "created_at": LEAVES | st.datetimes().map(lambda each: each.isoformat()),
+    "has_more": LEAVES,
+}
+
+
+@QUICK
+@given(st.fixed_dictionaries({}, optional=MEMBERS), st.integers(0, 3))
+def test_any_batch_is_one_or_an_outcome(fields: Any, n: int) -> None:
+    one = {**BATCH, **fields}
+    for ask, body in [("create", one), ("find", one), ("page", {"has_more": False, **fields, "data": [one] * n})]:
+        found = asking(Said(body=body), ASKS[ask])
+        for remote in found.batches if isinstance(found, Page) else [found]:
+            if isinstance(remote, Remote):
+                assert remote.id.isprintable()
+                assert 0 <= remote.n < 2**63
+                assert abs(remote.created) < 2**63
+            else:
+                storable(remote)
+
+
+@QUICK
+@given(JSON | st.fixed_dictionaries({"custom_id": st.text(), "result": JSON}), st.booleans(), st.binary(max_size=50))
+def test_any_line_of_the_results_is_an_item_or_an_outcome(value: Any, escaped: bool, rest: bytes) -> None:
+    text = json.dumps(value, ensure_ascii=escaped).encode(errors="replace")
+    for each in asking(Said(body=text + b"\n" + rest), read):
+        storable(each.outcome if isinstance(each, Item) else each)
 
 
 def test_json_of_any_depth_is_an_outcome() -> None:

@@ -61,12 +61,13 @@ def test_its_pieces_are_small() -> None:
     assert max(len(piece) for piece in line.taken) == PIECE
 
 
-def test_an_upload_that_no_longer_moves_ends_in_the_time_to_write_and_made_no_batch() -> None:
-    outcome, seconds = timed(SlowLine(pause=1.0, after=10), write=120.0)
+@pytest.mark.parametrize("after", [10, 99])
+def test_an_upload_that_no_longer_moves_ends_in_the_time_to_write_and_made_no_batch(after: int) -> None:
+    outcome, seconds = timed(SlowLine(pause=1.0, after=after), write=120.0)
     assert isinstance(outcome, Unreachable)
     assert "nothing more could be sent for 120 s" in outcome.reply.message
-    assert "about 655,360 of 6,553,601 bytes" in outcome.reply.message
-    assert seconds == pytest.approx(130.0, abs=1.0)
+    assert f"about {after * PIECE:,} of 6,553,601 bytes" in outcome.reply.message
+    assert seconds == pytest.approx(120.0 + after, abs=1.0)
 
 
 def test_a_last_piece_that_does_not_move_may_have_arrived() -> None:
