@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from batchrun.core.job import BatchId, JobId, Millis, Nanos, RunId, WorkerId
-from batchrun.core.outcome import Billed, Outcome, Refused, Unreachable, billed
+from batchrun.core.outcome import Answer, Billed, Outcome, Refused, Unreachable, billed
 
 MOST_REQUESTS = 100_000
 MOST_BYTES = 256_000_000
@@ -179,6 +179,7 @@ class Packing:
     bytes: int
     watermark: str | None  #: the newest id known to have been listed, if any was
     date: Millis  #: the server's clock, not later than now
+    percent: int = 50  #: of the realtime price that it costs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,6 +205,17 @@ class Intended:
     intent: Intent | None = None
     penniless: bool = False  #: there was work, and the run's or this call's money left none for it
     crowded: bool = False  #: every size that it could have is that of a batch which is not resolved
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Won:
+    """An answer that a batch brought for a job that it holds, ready to be stored with thousands like it."""
+
+    job: JobId
+    attempt: int
+    worst: int  #: what is reserved for it
+    answer: Answer
+    cost: Nanos | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from batchrun.core.account import Account
 from batchrun.core.card import WorkerCard as WorkerCard  # noqa: PLC0414  # also offered here
-from batchrun.core.job import JobId, Millis, Nanos, RunId, WorkerId
+from batchrun.core.job import BatchId, JobId, Millis, Nanos, RunId, WorkerId
 from batchrun.core.outcome import Outcome
 from batchrun.core.retry import Decision, RetryPolicy
 
@@ -23,7 +23,7 @@ class OnCrash(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenRun:
-    """A run that has work, with what the scheduler needs of it. `queued` maps a model to its queued jobs."""
+    """A run with work or with batches out, as the scheduler needs it. `queued` maps a model to its queued jobs."""
 
     id: RunId
     name: str
@@ -33,6 +33,13 @@ class OpenRun:
     account: int | None  #: id of the account it is bound to; None until its first answer
     queued: Mapping[str, int]
     waiting: int = 0
+    in_batch: int = 0
+    jobs: int = 0  #: all it ever had
+    unfinished: Mapping[str, int] = field(default_factory=dict)  #: jobs that are not final, by model
+    realtime: Mapping[str, int] = field(default_factory=dict)  #: queued jobs that go realtime whatever the run's way
+    pilots: frozenset[str] = frozenset()  #: models with a pilot that is not final: their other jobs wait for it
+    look: bool = False  #: a person looks at the pilots before the rest is sent
+    deadline: Millis | None = None
     budget: Nanos | None = None
     left: Nanos | None = None  #: of the budget, after what is spent and reserved; None without a budget
     betas: tuple[str, ...] = ()
@@ -57,6 +64,7 @@ class Claim:
     claimed: Millis
     betas: tuple[str, ...] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
+    batch: BatchId | None = None  #: the batch that holds it; None for a realtime claim, which its worker holds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Protocol
 
 from batchrun.core.account import Account
-from batchrun.core.batch import Item, Page, Remote
+from batchrun.core.batch import Batch, CancelReason, Intended, Intent, Item, Line, Packing, Page, Remote, Verdict, Won
 from batchrun.core.claim import (
     Claim,
     Finish,
@@ -19,7 +19,7 @@ from batchrun.core.claim import (
     WorkerCard,
 )
 from batchrun.core.events import Event
-from batchrun.core.job import Millis, Nanos, RunId, WorkerId
+from batchrun.core.job import BatchId, JobId, Millis, Nanos, RunId, WorkerId
 from batchrun.core.outcome import Outcome
 from batchrun.core.pause import Pause, PauseScope
 
@@ -118,10 +118,21 @@ class Store(Protocol):
         """The waiting jobs of open runs that are due first (at most a thousand): for each run and model its first."""
         ...
 
-    async def claim(self, run: RunId, model: str, n: int, worker: WorkerId, now: Millis, left: Nanos | None) -> Taken:
+    async def claim(
+        self,
+        run: RunId,
+        model: str,
+        n: int,
+        worker: WorkerId,
+        now: Millis,
+        left: Nanos | None,
+        *,
+        realtime_only: bool = False,
+    ) -> Taken:
         """At most *n* queued jobs of *model* become *running*, each with its attempt row and money reserved.
 
-        *left* is what this call to `run` may still spend (None: no cap of its own).
+        *left* is what this call to `run` may still spend (None: no cap of its own). *realtime_only* leaves the jobs
+        that may go in a batch.
         Raises WorkerBusy (batchrun.errors) if *worker* was taken for dead: it starts nothing more.
         """
         ...
@@ -156,4 +167,100 @@ class Store(Protocol):
 
     async def settle(self, now: Millis) -> Sequence[tuple[RunId, str]]:
         """Open runs whose jobs are all final become *done*; returns those, with their names."""
+        ...
+
+
+class BatchStore(Protocol):
+    """The persistent queue, for batches. As with `Store`, each verb is one transaction; `date` is the server's clock.
+
+    A verb that changes a batch does nothing, and says so, if the batch is not where the verb starts.
+    """
+
+    async def attended(self, account: int) -> Sequence[Batch]:
+        """The batches of *account* that are unresolved or stand at the API, and the lost ones."""
+        ...
+
+    async def by_token(self, token: str) -> Batch | None: ...
+
+    async def intend(
+        self, run: RunId, model: str, wish: Packing, worker: WorkerId, now: Millis, left: Nanos | None
+    ) -> Intended:
+        """The next queued jobs become a batch that was not sent: its row, theirs and the money reserved, at once.
+
+        Raises WorkerBusy (batchrun.errors) if *worker* was taken for dead.
+        """
+        ...
+
+    async def lines(self, intent: Intent) -> Sequence[Line]: ...
+
+    async def sending(self, intent: Intent, now: Millis, size: int) -> bool:
+        """From now on it may have been sent; False if it must not be."""
+        ...
+
+    async def submitted(self, batch: BatchId, remote: Remote, now: Millis) -> bool: ...
+
+    async def reject(self, batch: BatchId, now: Millis, why: str, culprit: Finish | None = None) -> bool:
+        """It does not stand; its jobs are queued again, but for the one that is to blame."""
+        ...
+
+    async def unclear(self, batch: BatchId, why: str, *, answered: bool) -> bool: ...
+
+    async def suspect(self, batch: BatchId, remotes: Sequence[str], now: Millis) -> dict[str, Verdict]:
+        """Those of *remotes* that are not known as others may be *batch*; returns all that ever were thought to be."""
+        ...
+
+    async def judge(self, batch: BatchId, remote: str, verdict: Verdict) -> None: ...
+
+    async def absent(self, batch: BatchId, date: Millis) -> bool:
+        """A complete listing does not have it; only the first is kept."""
+        ...
+
+    async def lose(self, batch: BatchId, date: Millis, now: Millis) -> int | None:
+        """It did not arrive: how many jobs are queued again; None if it was not unclear."""
+        ...
+
+    async def seen(self, batch: BatchId, remote: Remote) -> None: ...
+
+    async def missed(self, batch: BatchId, date: Millis) -> None:
+        """The API does not know it; only the first time is kept, until it does."""
+        ...
+
+    async def gone(self, batch: BatchId, now: Millis, why: str) -> int | None:
+        """It stood and cannot be had: how many jobs are held; None if it did not stand."""
+        ...
+
+    async def wish_cancel(self, batch: BatchId, why: CancelReason) -> bool: ...
+
+    async def cancelled(self, batch: BatchId) -> None:
+        """The API has taken the wish to cancel it."""
+        ...
+
+    async def collecting(self, batch: BatchId) -> dict[JobId, tuple[int, int]]:
+        """Its results are being read: the jobs it holds, each with its attempt and what is reserved for it."""
+        ...
+
+    async def keep(self, batch: Batch, won: Sequence[Won], now: Millis) -> bool:
+        """Answers for jobs that *batch* holds are stored; False, and nothing of it, if it does not hold all of them."""
+        ...
+
+    async def claims(self, batch: BatchId, asked: Sequence[tuple[JobId, int]]) -> dict[JobId, Claim]:
+        """The claims that *batch* made on jobs at their attempts, whether they hold or not; others are left out."""
+        ...
+
+    async def finish(self, finishes: Sequence[Finish]) -> Sequence[Kept]: ...
+
+    async def short(self, batch: BatchId, date: Millis) -> None:
+        """A download left something missing."""
+        ...
+
+    async def missing(self, batch: BatchId, now: Millis, why: str) -> int:
+        """What it still holds will never come, and was possibly bought: how many jobs follow their run's policy."""
+        ...
+
+    async def done(self, batch: BatchId, now: Millis) -> bool:
+        """False if it still holds a job."""
+        ...
+
+    async def bought_twice(self, batch: Batch, remote: str, cost: Nanos) -> bool:
+        """*remote* repeats *batch*, and cost so much for answers that were there; False if that was booked before."""
         ...

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
 
+from batchrun.core.batch import Won
 from batchrun.core.claim import Finish
 from batchrun.core.job import JobId, Millis, RunId
 from batchrun.core.outcome import Billed, Dropped, Outcome, Succeeded, billed
-from batchrun.queue.statement import Statement, columns_of, lit, param
+from batchrun.queue.statement import Row, Statement, columns_of, lit, param
 from batchrun.queue.tables import attempts, results
 from batchrun.queue.transaction import Transaction
 
@@ -37,6 +39,13 @@ _END = Statement(
     attempts.update()
     .where(attempts.c.job == param("the_job"), attempts.c.n == param("the_n"))
     .values({name: param(name) for name in _FACTS})
+)
+_USAGE = ("input", "output", "thinking", "cache_read", "cache_write_5m", "cache_write_1h")
+_WON = ("sent", "ended", *_USAGE, "cost", "the_job", "the_n")
+_END_WON = Statement(
+    attempts.update()
+    .where(attempts.c.job == param("the_job"), attempts.c.n == param("the_n"))
+    .values(**{name: param(name) for name in _WON[:-2]}, outcome=lit("ok"), billed=lit(Billed.YES))
 )
 _RELEASE = Statement(
     attempts.update()
@@ -104,6 +113,30 @@ def end(tx: Transaction, finish: Finish) -> None:
         cache_write_1h=usage and usage.cache_write_1h,
         cost=finish.cost,
         billed=billed(outcome).value,
+    )
+
+
+def end_won(tx: Transaction, won: Sequence[Won], sent: Millis | None, now: Millis) -> None:
+    """The attempts of a batch that brought an answer are over, and each answer is its job's result."""
+    tx.run_many(_END_WON, _WON, (_won(each, sent, now) for each in won))
+    rows = [(each.job, each.attempt, 1, each.answer.body, each.answer.stop_reason, now) for each in won]
+    tx.run_many(_KEEP, ("job", "attempt", "winning", "body", "stop_reason", "received"), rows)
+
+
+def _won(each: Won, sent: Millis | None, now: Millis) -> Row:
+    usage = each.answer.usage
+    return (
+        sent,
+        now,
+        usage.input,
+        usage.output,
+        usage.thinking,
+        usage.cache_read,
+        usage.cache_write_5m,
+        usage.cache_write_1h,
+        each.cost,
+        each.job,
+        each.attempt,
     )
 
 

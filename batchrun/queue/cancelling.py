@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from batchrun.core.job import JobId, Millis, RunId
 from batchrun.core.states import ARROWS, RunState, State, sources_of
+from batchrun.queue import batches
 from batchrun.queue.statement import Statement, lit, param
 from batchrun.queue.tables import ASIDE, jobs, run_counts, runs
 from batchrun.queue.transaction import Transaction, is_state
@@ -153,6 +154,7 @@ def _wish(tx: Transaction, run: RunId, now: Millis) -> Cancelled:
     if not is_cancelled(tx, run):
         return Cancelled()
     wished = tx.run(_WISH_RUNNING, of=run, now=now) + tx.run(_WISH_IN_BATCH, of=run, now=now)
+    batches.wish_all(tx, run)
     return Cancelled(wished=wished)
 
 

@@ -31,7 +31,7 @@ def arrow(name: str, source: State) -> State:
 def _next(*more: sa.ColumnElement[bool]) -> Statement:
     facts = (jobs.c.id, jobs.c.key, jobs.c.attempt, jobs.c.tries, jobs.c.est_input, jobs.c.max_tokens, jobs.c.worst)
     return Statement(
-        sa.select(*facts)
+        sa.select(*facts, jobs.c.size)
         .where(jobs.c.run == param("run"), jobs.c.model == param("model"), is_state(jobs.c.state, State.QUEUED), *more)
         .order_by(jobs.c.seq)
         .limit(param("n"))
@@ -39,9 +39,16 @@ def _next(*more: sa.ColumnElement[bool]) -> Statement:
     )
 
 
+_BOUNDED = jobs.c.worst.is_not(None)
+_REALTIME = jobs.c.way > lit(0)
 NEXT = _next()
-NEXT_BOUNDED = _next(jobs.c.worst.is_not(None))
-"""The next queued jobs of one run and model; the second leaves out those whose cost has no bound."""
+NEXT_BOUNDED = _next(_BOUNDED)
+NEXT_REALTIME = _next(_REALTIME)
+NEXT_REALTIME_BOUNDED = _next(_REALTIME, _BOUNDED)
+NEXT_IN_BATCH = _next(jobs.c.way == lit(0))
+NEXT_IN_BATCH_BOUNDED = _next(jobs.c.way == lit(0), _BOUNDED)
+"""The next queued jobs of one run and model: all, those that go realtime whatever their run's way, those that may go
+in a batch; where money is counted, without those whose cost has no bound."""
 
 _CLAIM = Statement(
     jobs.update()
@@ -58,15 +65,27 @@ _SHARED = Statement(sa.select(shared.c.body).where(shared.c.id == param("part"))
 
 
 def claim(
-    tx: Transaction, terms: Terms, model: str, n: int, worker: WorkerId, now: Millis, parts: SharedParts
+    tx: Transaction,
+    terms: Terms,
+    model: str,
+    n: int,
+    worker: WorkerId,
+    now: Millis,
+    parts: SharedParts,
+    *,
+    realtime_only: bool = False,
 ) -> tuple[Claim, ...]:
     """Up to *n* queued jobs of *model*, in the order of the file, become *running*, each with its attempt row.
 
-    Together they cost at most what `terms.money` leaves.
+    Together they cost at most what `terms.money` leaves. *realtime_only* leaves those that may go in a batch.
     """
     money = terms.money
-    rows = tx.rows(NEXT if money is None else NEXT_BOUNDED, run=terms.run, model=model, n=n)
-    rows = rows if money is None else _affordable(rows, money)
+    if realtime_only:
+        wanted = NEXT_REALTIME if money is None else NEXT_REALTIME_BOUNDED
+    else:
+        wanted = NEXT if money is None else NEXT_BOUNDED
+    rows = tx.rows(wanted, run=terms.run, model=model, n=n)
+    rows = rows if money is None else affordable(rows, money)
     if not rows:
         return ()
     moved = tx.run_many(_CLAIM, ("job", "was", "worker"), [(row[0], row[2], worker) for row in rows])
@@ -95,11 +114,11 @@ def claim(
             betas=terms.betas,
             headers=terms.headers,
         )
-        for job, key, was, tries, est_input, max_tokens, worst in rows
+        for job, key, was, tries, est_input, max_tokens, worst, _size in rows
     )
 
 
-def _affordable(rows: list[Row], money: Nanos) -> list[Row]:
+def affordable(rows: list[Row], money: Nanos) -> list[Row]:
     """The first of *rows* that *money* pays for, without a gap: else a dear one would wait for ever."""
     left = int(money)
     for at, row in enumerate(rows):
@@ -123,76 +142,91 @@ def _body(tx: Transaction, job: int, parts: SharedParts) -> str:
     return whole(own, pieces, order, overrides)
 
 
-def _held(columns: dict[str, sa.ColumnElement[Any]], name: str) -> Statement:
-    """The UPDATE of the arrow *name* for a running job, if it still is its worker's."""
-    return Statement(
-        jobs.update()
-        .where(
-            jobs.c.id == param("job"),
-            is_state(jobs.c.state, State.RUNNING),
-            jobs.c.owner == param("worker"),
-            jobs.c.attempt == param("n"),
-        )
-        .values(state=lit(arrow(name, State.RUNNING)), owner=sa.null(), **columns)
-    )
+_HOLDER = {State.RUNNING: jobs.c.owner, State.IN_BATCH: jobs.c.batch}
+"""Who holds a job that is out: its worker, or its batch."""
 
 
-_SUCCEED = _held({"finished": param("now"), "error": sa.null()}, "succeed")
-_FAIL = _held({"finished": param("now"), "error": param("why"), "tries": jobs.c.tries + lit(1)}, "fail")
-_WAIT = _held({"due": param("at"), "error": param("why"), "tries": jobs.c.tries + param("counts")}, "wait")
-_RELEASE = _held({}, "release")
-_STOP = _held({"finished": param("now"), "error": sa.null()}, "stop")
-_WISH = Statement(
-    sa.select(jobs.c.cancel_requested)
-    .where(
+def _holds(source: State) -> tuple[sa.ColumnElement[bool], ...]:
+    return (
         jobs.c.id == param("job"),
-        is_state(jobs.c.state, State.RUNNING),
-        jobs.c.owner == param("worker"),
+        is_state(jobs.c.state, source),
+        _HOLDER[source] == param("holder"),
         jobs.c.attempt == param("n"),
     )
-    .with_for_update()
-)
+
+
+def _held(name: str, **columns: sa.ColumnElement[Any]) -> dict[State, Statement]:
+    """The UPDATE of the arrow *name* for a job that is out, if it still is its holder's; by where it is."""
+    return {
+        source: Statement(
+            jobs.update()
+            .where(*_holds(source))
+            .values(state=lit(arrow(name, source)), owner=sa.null(), batch=sa.null(), **columns)
+        )
+        for source in _HOLDER
+    }
+
+
+SUCCEED = _held("succeed", finished=param("now"), error=sa.null())
+_FAIL = _held("fail", finished=param("now"), error=param("why"), tries=jobs.c.tries + lit(1))
+_WAIT = _held("wait", due=param("at"), error=param("why"), tries=jobs.c.tries + param("counts"))
+_RELEASE = _held("release")
+_STOP = _held("stop", finished=param("now"), error=sa.null())
+_WISH = {
+    source: Statement(sa.select(jobs.c.cancel_requested).where(*_holds(source)).with_for_update()) for source in _HOLDER
+}
 
 
 def succeed(tx: Transaction, claim: Claim, now: Millis) -> bool:
-    return _moved(tx, claim, State.SUCCEEDED, tx.run(_SUCCEED, **_guard(claim), now=now))
+    return _moved(tx, claim, State.SUCCEEDED, tx.run(SUCCEED[source_of(claim)], **_guard(claim), now=now))
 
 
 def fail(tx: Transaction, claim: Claim, now: Millis, why: str) -> bool:
     """Out of tries or refused; it was one of its tries."""
-    return _moved(tx, claim, State.FAILED, tx.run(_FAIL, **_guard(claim), now=now, why=why))
+    return _moved(tx, claim, State.FAILED, tx.run(_FAIL[source_of(claim)], **_guard(claim), now=now, why=why))
 
 
 def wait(tx: Transaction, claim: Claim, due: Millis, why: str, *, counts: bool) -> bool:
-    moved = tx.run(_WAIT, **_guard(claim), at=due, why=why, counts=int(counts))
+    moved = tx.run(_WAIT[source_of(claim)], **_guard(claim), at=due, why=why, counts=int(counts))
     return _moved(tx, claim, State.WAITING, moved)
 
 
 def release(tx: Transaction, claim: Claim) -> bool:
     """Back to the queue; not a try."""
-    return _moved(tx, claim, State.QUEUED, tx.run(_RELEASE, **_guard(claim)))
+    return _moved(tx, claim, State.QUEUED, tx.run(_RELEASE[source_of(claim)], **_guard(claim)))
 
 
 def stop(tx: Transaction, claim: Claim, now: Millis) -> bool:
     """Cancelled while it was out, and no answer came."""
-    return _moved(tx, claim, State.CANCELLED, tx.run(_STOP, **_guard(claim), now=now))
+    return _moved(tx, claim, State.CANCELLED, tx.run(_STOP[source_of(claim)], **_guard(claim), now=now))
 
 
 def wished_away(tx: Transaction, claim: Claim) -> bool | None:
     """Whether the job that *claim* holds shall be cancelled; None if the claim does not hold any more."""
-    row = tx.row(_WISH, **_guard(claim))
+    row = tx.row(_WISH[source_of(claim)], **_guard(claim))
     return None if row is None else row[0] is not None
 
 
+def source_of(claim: Claim) -> State:
+    """Where the job is while *claim* holds."""
+    return State.RUNNING if claim.batch is None else State.IN_BATCH
+
+
 def _guard(claim: Claim) -> dict[str, int]:
-    return {"job": claim.job, "worker": claim.worker, "n": claim.attempt}
+    holder = claim.worker if claim.batch is None else claim.batch
+    return {"job": claim.job, "holder": holder, "n": claim.attempt}
 
 
 def _moved(tx: Transaction, claim: Claim, target: State, rows: int) -> bool:
     if rows:
-        tx.moved(claim.run, claim.model, State.RUNNING, target)
+        tx.moved(claim.run, claim.model, source_of(claim), target)
     return bool(rows)
 
 
-def any_queued(tx: Transaction, run: RunId, model: str) -> bool:
-    return tx.row(NEXT, run=run, model=model, n=1) is not None
+def any_queued(tx: Transaction, run: RunId, model: str, *, realtime_only: bool = False) -> bool:
+    return tx.row(NEXT_REALTIME if realtime_only else NEXT, run=run, model=model, n=1) is not None
+
+
+def any_for_batch(tx: Transaction, run: RunId, model: str, *, besides: int) -> bool:
+    """Whether more than *besides* jobs are queued that may go in a batch."""
+    return len(tx.rows(NEXT_IN_BATCH, run=run, model=model, n=besides + 1)) > besides

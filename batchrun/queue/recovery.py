@@ -8,9 +8,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from batchrun.core.batch import BatchState
 from batchrun.core.claim import OnCrash, Released
 from batchrun.core.job import Millis, RunId, WorkerId
 from batchrun.core.states import State
+from batchrun.queue import batches, batchjobs
 from batchrun.queue.jobs import arrow
 from batchrun.queue.statement import Row, Statement, lit, param
 from batchrun.queue.tables import attempts, jobs, runs
@@ -89,7 +91,19 @@ def give_back(tx: Transaction, dead: WorkerId, now: Millis, *, orderly: bool = F
                 _count(tx, run, State.HELD, tx.rows(_HOLD, **held, word=word, tried=tried))
             case OnCrash.FAIL:
                 _count(tx, run, State.FAILED, tx.rows(_FAIL, **held, now=now, word=word, tried=tried))
-    return Released(unsent=0, unknown=unknown)
+    return Released(unsent=_give_back_batches(tx, dead, now, how), unknown=unknown)
+
+
+def _give_back_batches(tx: Transaction, dead: WorkerId, now: Millis, how: str) -> int:
+    """What *dead* had only intended was surely not sent; what it was sending is for the listings to tell."""
+    unsent = 0
+    for batch, state in batches.of_the_dead(tx, dead):
+        if state is BatchState.INTENT:
+            batches.rejected(tx, batch, now, f"its worker {how} before it was sent")
+            unsent += batchjobs.release(tx, batch, now)
+        else:
+            batches.unclear(tx, batch, f"its worker {how} before the answer came", answered=False)
+    return unsent
 
 
 def _count(tx: Transaction, run: int, target: State, models: Sequence[Row]) -> None:

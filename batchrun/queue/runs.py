@@ -104,17 +104,25 @@ _WORK = Statement(
         runs.c.reserved,
         runs.c.betas,
         runs.c.headers,
+        runs.c.look,
+        runs.c.deadline,
         run_counts.c.model,
         run_counts.c.state,
         run_counts.c.n,
     )
     .join(run_counts, run_counts.c.run == runs.c.id)
-    .where(
-        *OPEN,
-        sa.or_(is_state(run_counts.c.state, State.QUEUED), is_state(run_counts.c.state, State.WAITING)),
-        run_counts.c.n > lit(0),
-    )
+    .where(*OPEN, run_counts.c.n > lit(0))
     .order_by(runs.c.id, run_counts.c.model)
+)
+_REALTIME = Statement(
+    sa.select(jobs.c.model, sa.func.count())
+    .where(jobs.c.run == param("run"), is_state(jobs.c.state, State.QUEUED), jobs.c.way > lit(0))
+    .group_by(jobs.c.model)
+)
+_PILOTS = Statement(
+    sa.select(jobs.c.model)
+    .where(jobs.c.run == param("run"), jobs.c.way == lit(2), jobs.c.finished.is_(None))
+    .distinct()
 )
 
 
@@ -138,29 +146,50 @@ def next_due(tx: Transaction) -> list[tuple[RunId, str, Millis]]:
 
 
 def work(tx: Transaction) -> list[OpenRun]:
-    """Open runs with queued or waiting jobs, in the order they were made."""
+    """Open runs with queued or waiting jobs or batches out, in the order they were made."""
     tx.flush()
-    found: dict[int, tuple[Row, dict[str, int], list[int]]] = {}
+    found: dict[RunId, tuple[Row, dict[str, dict[State, int]]]] = {}
     for *facts, model, state, n in tx.rows(_WORK):
-        _facts, queued, waiting = found.setdefault(facts[0], (tuple(facts), {}, [0]))
-        if state == State.QUEUED:
-            queued[model] = n
-        else:
-            waiting[0] += n
-    return [_open_run(facts, queued, waiting[0]) for facts, queued, waiting in found.values()]
+        _facts, counts = found.setdefault(RunId(facts[0]), (tuple(facts), {}))
+        counts.setdefault(model, {})[State(state)] = n
+    wanted = {State.QUEUED, State.WAITING, State.IN_BATCH}
+    return [
+        _open_run(tx, facts, counts)
+        for facts, counts in found.values()
+        if any(wanted & states.keys() for states in counts.values())
+    ]
 
 
-def _open_run(facts: Row, queued: Mapping[str, int], waiting: int) -> OpenRun:
-    run, name, mode, priority, tries, account, budget, spent, reserved, betas, headers = facts
+def _open_run(tx: Transaction, facts: Row, counts: Mapping[str, Mapping[State, int]]) -> OpenRun:
+    it, name, mode, priority, tries, account, budget, spent, reserved, betas, headers, look, deadline = facts
+    run = RunId(it)
+    realtime: Mapping[str, int] = {}
+    pilots: frozenset[str] = frozenset()
+    if mode != "realtime":
+        realtime = {str(model): int(n) for model, n in tx.rows(_REALTIME, run=run)}
+        pilots = frozenset(model for (model,) in tx.rows(_PILOTS, run=run))
+
+    def of(state: State) -> Mapping[str, int]:
+        return {model: states[state] for model, states in counts.items() if state in states}
+
     return OpenRun(
-        id=RunId(run),
+        id=run,
         name=name,
         mode=mode,
         priority=priority,
         policy=RetryPolicy(tries=tries),
         account=account,
-        queued=queued,
-        waiting=waiting,
+        queued=of(State.QUEUED),
+        waiting=sum(of(State.WAITING).values()),
+        in_batch=sum(of(State.IN_BATCH).values()),
+        jobs=sum(sum(states.values()) for states in counts.values()),
+        unfinished={
+            model: sum(n for state, n in states.items() if state not in FINAL) for model, states in counts.items()
+        },
+        realtime=realtime,
+        pilots=pilots,
+        look=bool(look),
+        deadline=deadline,
         budget=budget,
         left=None if budget is None else Nanos(budget - spent - reserved),
         betas=tuple(json.loads(betas)),

@@ -73,7 +73,7 @@ class QueueStore:
         dead = await self._performer.perform(
             lambda tx: workers.dead(tx, workers.WORKER, self._locks, self._cards[worker])
         )
-        unknown = 0
+        unsent = unknown = 0
         for one in dead:
 
             def bury(tx: Transaction, one: WorkerId = one) -> Released:
@@ -81,10 +81,11 @@ class QueueStore:
                 workers.leave(tx, one, now)
                 return released
 
-            unknown += (await self._performer.perform(bury)).unknown
+            released = await self._performer.perform(bury)
+            unsent, unknown = unsent + released.unsent, unknown + released.unknown
             self._locks.drop(one)
         await self._cancel_leftovers(now)
-        return Released(unsent=0, unknown=unknown)
+        return Released(unsent=unsent, unknown=unknown)
 
     async def _cancel_leftovers(self, now: Millis) -> None:
         """End what a `cancel` began that died on the way."""
@@ -105,7 +106,17 @@ class QueueStore:
     async def next_due(self) -> Sequence[tuple[RunId, str, Millis]]:
         return await self._performer.perform(runs.next_due)
 
-    async def claim(self, run: RunId, model: str, n: int, worker: WorkerId, now: Millis, left: Nanos | None) -> Taken:
+    async def claim(
+        self,
+        run: RunId,
+        model: str,
+        n: int,
+        worker: WorkerId,
+        now: Millis,
+        left: Nanos | None,
+        *,
+        realtime_only: bool = False,
+    ) -> Taken:
         """Raises WorkerBusy if *worker* was taken for dead."""
         self._tell(now)
 
@@ -115,8 +126,9 @@ class QueueStore:
             if terms is None:
                 return Taken(claims=())
             most = n if terms.most is None else min(n, terms.most)
-            claims = jobs.claim(tx, terms, model, most, worker, now, self._parts)
-            short = terms.money is not None and len(claims) < most and jobs.any_queued(tx, run, model)
+            claims = jobs.claim(tx, terms, model, most, worker, now, self._parts, realtime_only=realtime_only)
+            left_over = terms.money is not None and len(claims) < most
+            short = left_over and jobs.any_queued(tx, run, model, realtime_only=realtime_only)
             return Taken(claims=claims, penniless=short)
 
         return await self._performer.perform(claim)

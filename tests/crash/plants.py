@@ -64,18 +64,20 @@ def no_fence() -> None:
     def unfenced(name: str, **columns: sa.ColumnElement[Any]) -> Statement:
         target = lit(jobs.arrow(name, State.RUNNING))
         return Statement(
-            t.jobs.update().where(t.jobs.c.id == param("job")).values(state=target, owner=sa.null(), **columns)
+            t.jobs.update()
+            .where(t.jobs.c.id == param("job"))
+            .values(state=target, owner=sa.null(), batch=sa.null(), **columns)
         )
 
     tried, now, why = t.jobs.c.tries + lit(1), param("now"), param("why")
-    jobs._SUCCEED = unfenced("succeed", finished=now, error=sa.null(), due=sa.null())
-    jobs._FAIL = unfenced("fail", finished=now, error=why, tries=tried, due=sa.null())
-    jobs._WAIT = unfenced(
+    jobs.SUCCEED[State.RUNNING] = unfenced("succeed", finished=now, error=sa.null(), due=sa.null())
+    jobs._FAIL[State.RUNNING] = unfenced("fail", finished=now, error=why, tries=tried, due=sa.null())
+    jobs._WAIT[State.RUNNING] = unfenced(
         "wait", due=param("at"), error=why, tries=t.jobs.c.tries + param("counts"), finished=sa.null()
     )
-    jobs._RELEASE = unfenced("release", due=sa.null(), finished=sa.null())
-    jobs._STOP = unfenced("stop", finished=now, error=sa.null(), due=sa.null())
-    jobs._WISH = Statement(sa.select(t.jobs.c.cancel_requested).where(t.jobs.c.id == param("job")))
+    jobs._RELEASE[State.RUNNING] = unfenced("release", due=sa.null(), finished=sa.null())
+    jobs._STOP[State.RUNNING] = unfenced("stop", finished=now, error=sa.null(), due=sa.null())
+    jobs._WISH[State.RUNNING] = Statement(sa.select(t.jobs.c.cancel_requested).where(t.jobs.c.id == param("job")))
 
 
 def answers_are_acknowledged_before_the_commit() -> None:

@@ -112,7 +112,7 @@ def plan(desk: Desk, statement: Statement, **values: Any) -> str:
         (jobs.NEXT, {"run": 1, "model": "m", "n": 3}, "ix_jobs_claim (run=? AND model=?)"),
         (jobs.NEXT_BOUNDED, {"run": 1, "model": "m", "n": 3}, "ix_jobs_claim (run=? AND model=?)"),
         (jobs._CLAIM, {"job": 1, "was": 0, "worker": 1}, "INTEGER PRIMARY KEY"),
-        (jobs._SUCCEED, {"job": 1, "worker": 1, "n": 1, "now": 1}, "INTEGER PRIMARY KEY"),
+        (jobs.SUCCEED[State.RUNNING], {"job": 1, "holder": 1, "n": 1, "now": 1}, "INTEGER PRIMARY KEY"),
         (runs._DUE, {"now": 1}, "ix_jobs_due (due<?)"),
         (runs._NEXT_DUE, {}, "ix_jobs_due"),
         (runs._WORK, {}, "ix_runs_open"),
