@@ -74,12 +74,12 @@ class Ledger:
     def accept(self, lot: Lot) -> None:
         """A batch was accepted."""
         self._take(lot)
-        self._write(asdict(lot))
+        self._write(lot.plain())
 
     def settle(self, lot: Lot) -> None:
         """What became of the items of a batch is known."""
         self._take(lot)
-        self._write(asdict(lot))
+        self._write(lot.plain())
 
     def close(self) -> None:
         if self._file is not None:

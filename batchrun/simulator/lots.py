@@ -5,7 +5,8 @@ a hundred thousand items in each.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 from batchrun.core.job import Millis
 
@@ -46,6 +47,10 @@ class Lot:
     def bare(self) -> Lot:
         """As it was when it was accepted."""
         return Lot(batch=self.batch, at=self.at, size=self.size, foreign=self.foreign, custom_ids=self.custom_ids)
+
+    def plain(self) -> dict[str, Any]:
+        """Its fields; not copies of them, as `asdict` makes."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     @property
     def ids(self) -> list[str]:

@@ -136,7 +136,7 @@ class _Door:
                 return _json({"entries": [asdict(entry) for entry in self._simulator.ledger.entries[int(since) :]]})
             case "GET", "batches":
                 await self._simulator.settle()
-                return _json({"batches": [asdict(lot) for lot in self._simulator.ledger.lots.values()]})
+                return _json({"batches": [lot.plain() for lot in self._simulator.ledger.lots.values()]})
             case "POST", "batches":
                 try:
                     wish = json.loads(body)

@@ -73,7 +73,7 @@ class Shelf:
         """Take a new batch; its *body* goes with it, and a colleague's has none."""
         if body is not None:
             body.rename(self._file(batch.id, "body"))
-        self._replace(batch.id, "lot", asdict(lot))
+        self._replace(batch.id, "lot", lot.plain())
         self.keep(batch)
 
     def keep(self, batch: Batch) -> None:
@@ -94,7 +94,7 @@ class Shelf:
         with self.create(index) as file:
             ends.tofile(file)
         index.rename(self._file(batch.id, "index"))
-        self._replace(batch.id, "lot", asdict(lot))
+        self._replace(batch.id, "lot", lot.plain())
         self.keep(batch)
         with suppress(FileNotFoundError):
             self._file(batch.id, "body").unlink()
