@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 from batchrun.cli.output import amount
 from batchrun.cli.screen import clean
 from batchrun.core.account import origin_of
+from batchrun.core.choice import Mode
 from batchrun.core.estimate import Estimate
-from batchrun.core.figures import count, dollars, span, tokens
+from batchrun.core.figures import count, dollars, hour, moment, span, tokens
 from batchrun.core.limits import Dimension
 from batchrun.settings.address import API
 
 if TYPE_CHECKING:
+    from batchrun.library.outlook import Outlook
     from batchrun.settings import Settings
 
 LIMITS = {
@@ -46,33 +48,89 @@ def elsewhere(settings: Settings) -> str:
     return "" if settings.simulate or origin == API else clean(origin)
 
 
-def block(estimate: Estimate, mode: str, settings: Settings) -> Iterator[str]:
+def way(outlook: Outlook) -> str:
+    """Which way they go, and why: "batch (half the price, and there is no deadline)"."""
+    return f"{_mode(outlook)} ({outlook.choice.why})"
+
+
+def _mode(outlook: Outlook) -> Mode:
+    return Mode.BATCH if outlook.choice.batch else Mode.REALTIME
+
+
+def short(outlook: Outlook) -> str:
+    """The end of a line: " · in batches · cost likely $1.84, at most $4.10"."""
+    batches = " · in batches" if outlook.choice.batch else ""
+    return f"{batches} · cost {money(outlook.estimate)}"
+
+
+def block(outlook: Outlook, settings: Settings) -> Iterator[str]:
     """The lines that stand before a question."""
+    estimate = outlook.estimate
     basis = "from answers seen" if estimate.seen else "a guess"
     likely = f"likely {tokens(estimate.output_likely)}, {basis}"
-    yield f"  mode    {mode}"
+    yield f"  mode    {way(outlook)}"
+    if outlook.choice.batch:
+        yield from _apart(outlook)
     if to := elsewhere(settings):
         yield f"  sent to {to}, which is not Anthropic's (`base_url`)"
     yield f"  tokens  ≈ {tokens(estimate.input_tokens)} in, ≤ {tokens(estimate.output_most)} out ({likely})"
-    yield f"  cost    {money(estimate)}"
+    if outlook.choice.batch and estimate.unbounded < estimate.jobs:
+        yield f"  cost    {money(estimate)}; all in realtime likely {dollars(estimate.likely_realtime)}"
+    else:
+        yield f"  cost    {money(estimate)}"
     forecast = estimate.forecast
-    if forecast is not None:
+    if outlook.choice.batch:
+        yield "  time    most batches end within the hour; what is not done in 24 h expires and is sent again"
+    elif forecast is not None:
         start = "the limits to start from" if settings.tier == "auto" else f"tier {settings.tier}"
         yield f"  time    ≈ {span(forecast.seconds)} with {start}: {LIMITS[forecast.binding]}"
+    if outlook.deadline is not None:
+        yield f"  until   {in_time(outlook)}"
 
 
-def record(estimate: Estimate) -> dict[str, Any]:
+def _apart(outlook: Outlook) -> Iterator[str]:
+    """What does not go in a batch."""
+    refused = outlook.estimate.realtime - outlook.pilots
+    if outlook.pilots:
+        yield f"  pilots  {count(outlook.pilots, 'job')} first in realtime, to see that the others are not sent in vain"
+    if refused:
+        yield f"  apart   {count(refused, 'job')} in realtime, for batches refuse {'it' if refused == 1 else 'them'}"
+
+
+def in_time(outlook: Outlook) -> str:
+    """Whether the deadline, which there is, will be met: "Nov 25 06:30 is met: …"."""
+    assert outlook.deadline is not None
+    until, choice, forecast = hour(outlook.deadline, outlook.now), outlook.choice, outlook.estimate.forecast
+    if outlook.met is None or forecast is None:
+        return f"{until}: nobody can tell whether it is met, for no limit is known"
+    if choice.batch and choice.rescue is not None and outlook.met:
+        return f"{until} is met: what batches have not done by {hour(choice.rescue, outlook.now)} goes in realtime"
+    return f"{until} is {'met' if outlook.met else 'not met'}: about {span(forecast.seconds)} in realtime"
+
+
+def record(outlook: Outlook) -> dict[str, Any]:
+    estimate, batch, rescue = outlook.estimate, outlook.choice.batch, outlook.choice.rescue
     forecast = estimate.forecast
+    seconds = None if forecast is None else round(forecast.seconds, 1)
     return {
         "jobs": estimate.jobs,
         "models": list(estimate.models),
+        "mode": _mode(outlook).value,
+        "why": outlook.choice.why,
+        "realtime_jobs": estimate.realtime,
+        "pilots": outlook.pilots,
         "input_tokens": estimate.input_tokens,
         "output_tokens_likely": estimate.output_likely,
         "output_tokens_most": estimate.output_most,
         "cost_likely": amount(estimate.likely),
         "cost_most": amount(estimate.most),
+        "cost_likely_realtime": amount(estimate.likely_realtime),
         "unknown_cost": estimate.unbounded,
-        "seconds": None if forecast is None else round(forecast.seconds, 1),
+        "seconds": None if batch else seconds,
+        "seconds_realtime": seconds,
         "binding": None if forecast is None else forecast.binding.value,
         "lane": None if forecast is None else forecast.lane,
+        "deadline": None if outlook.deadline is None else moment(outlook.deadline),
+        "deadline_met": outlook.met,
+        "rescue": moment(rescue) if batch and rescue is not None else None,
     }

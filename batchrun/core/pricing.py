@@ -162,7 +162,7 @@ class PriceTable:
         return None, f"the price of `{model}` with this speed and place is unknown"
 
     def most_in_batch(self, worst: Nanos, jobs: int = 1) -> Nanos:
-        """The most that *jobs* cost in a batch which cost *worst* together in realtime; each is rounded up by itself."""
+        """The most that *jobs* cost in a batch if they cost *worst* together in realtime; each is rounded up."""
         return Nanos(-(-worst * self.batch_percent // 100) + max(0, jobs - 1))
 
     def likely(self, model: str, *, input_tokens: int, output_tokens: int, batch: bool, jobs: int = 1) -> Nanos | None:

@@ -6,21 +6,19 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
-from batchrun.core.estimate import Estimate, Share, estimate
-from batchrun.core.job import Job, Nanos, Where
-from batchrun.core.limits import Limits
+from batchrun.clock import SystemClock
+from batchrun.core.choice import Mode
+from batchrun.core.job import Job, Where
 from batchrun.core.problem import Problem
-from batchrun.errors import BatchrunError, UsageError
+from batchrun.errors import UsageError
 from batchrun.jobfile.problems import Problems
 from batchrun.jobfile.reading import Reading
 from batchrun.jobfile.rules import Rules
 from batchrun.jobfile.source import Source
-from batchrun.queue.answers import mean_outputs
+from batchrun.library.outlook import Outlook, Whereto, outlook
 from batchrun.queue.mistakes import twice
-from batchrun.queue.reading import Reading as Queue
-from batchrun.queue.submit import Totals, tally
+from batchrun.queue.submit import MOST_PILOTS, Totals, tally
 from batchrun.settings import Settings
 from batchrun.settings.tables import Tables
 
@@ -39,12 +37,12 @@ Place = tuple[int, int]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checked:
-    """What is in job files. `problems` has all of them; `estimate` is of the jobs that have no error."""
+    """What is in job files. `problems` has all of them; `outlook` is of the jobs that have no error."""
 
     jobs: int
     shapes: Sequence[str]
     problems: Problems
-    estimate: Estimate
+    outlook: Outlook
 
 
 def sources_of(files: Sequence[str]) -> list[Source]:
@@ -104,9 +102,16 @@ def check(settings: Settings, files: Sequence[str], *, everything: bool = False,
     tables = settings.tables()
     collecting = Collecting(sources_of(files), rules_of(settings, tables), everything=everything, seen=seen)
     totals: dict[str, Totals] = {}
+    realtime: dict[str, Totals] = {}
+    kinds: set[bytes] = set()
     places: dict[int, Place] = {}
     for job in collecting:
         tally(totals, job)
+        if job.realtime_only:
+            tally(realtime, job)
+        elif job.shape not in kinds and len(kinds) < MOST_PILOTS:
+            kinds.add(job.shape)
+            tally(realtime, job)
         before = places.setdefault(hash(job.key), (job.file, job.where.line))
         if before != (job.file, job.where.line):
             collecting.problems.add(twice(job.key, job.where, Where(files[before[0]], before[1])))
@@ -116,34 +121,13 @@ def check(settings: Settings, files: Sequence[str], *, everything: bool = False,
         jobs=collecting.jobs,
         shapes=collecting.reading.shapes,
         problems=collecting.problems,
-        estimate=estimated(settings, tables, totals),
+        outlook=outlook(
+            settings,
+            tables,
+            totals,
+            realtime,
+            Whereto(mode=Mode(settings.mode)),
+            pilots=len(kinds),
+            now=SystemClock().wall(),
+        ),
     )
-
-
-def estimated(settings: Settings, tables: Tables, totals: Mapping[str, Totals]) -> Estimate:
-    """The estimate for jobs that weigh *totals* by model, with the settings' prices and the limits of its tier."""
-    shares = {
-        model: Share(
-            jobs=total.jobs,
-            est_input=total.est_input,
-            max_tokens=total.max_tokens,
-            worst=Nanos(total.worst),
-            unbounded=total.unbounded,
-        )
-        for model, total in totals.items()
-    }
-
-    def lane(model: str) -> tuple[str, Limits]:
-        name = tables.limits.lane_of(model)
-        return name, tables.custom.get(name) or tables.limits.limits(settings.tier, name)
-
-    return estimate(shares, tables.prices, _seen_outputs(settings), lane)
-
-
-def _seen_outputs(settings: Settings) -> Mapping[str, float]:
-    """What answers were like in this queue; nothing where there is none, or it cannot be read just now."""
-    try:
-        with Queue.open(Path(settings.db)) as reading:
-            return mean_outputs(reading)
-    except BatchrunError:  # an estimate is no reason to fail
-        return {}

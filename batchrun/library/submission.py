@@ -13,20 +13,23 @@ from typing import Self
 
 from batchrun import wiring
 from batchrun.clock import SystemClock
-from batchrun.core.estimate import Estimate
+from batchrun.core.choice import Mode
 from batchrun.core.job import Job
 from batchrun.jobfile.problems import Problems, changed_while_read
 from batchrun.jobfile.reading import digest_of
-from batchrun.library.jobfiles import STDIN, Collecting, Seen, estimated, rules_of, sources_of
+from batchrun.library.jobfiles import STDIN, Collecting, Seen, rules_of, sources_of
+from batchrun.library.outlook import Outlook, Whereto, outlook
 from batchrun.queue.bodies import pieces_of, whole
 from batchrun.queue.connect import close_queue, open_queue, scratch_queue
 from batchrun.queue.family import unchanged
 from batchrun.queue.loading import Loading
 from batchrun.queue.locks import Locks
 from batchrun.queue.mistakes import unbounded
+from batchrun.queue.reading import Reading
 from batchrun.queue.submit import Added, Changed, RunTerms, Same
 from batchrun.queue.writing import perform_now
 from batchrun.settings import Settings
+from batchrun.settings.tables import Tables
 
 AHEAD = 1_000
 """Jobs that are read before the queue is opened: a small file with a mistake leaves no database behind."""
@@ -63,7 +66,7 @@ class Submission:
     """One submit, as a context: leaving it without `accept` leaves the queue as it was.
 
     On entering all files are read. Then there is either `same`, the run that the very same files made before; or
-    `problems` with errors, and nothing can be accepted; or `draft`, what `accept` would add, with its `estimate`.
+    `problems` with errors, and nothing can be accepted; or `draft`, what `accept` would add, with its `outlook`.
     *dry* says that nothing will be accepted: then no queue is made, and neither is it for files that begin with an
     error. *sample* is how many of the first jobs are kept to be looked at.
 
@@ -98,7 +101,7 @@ class Submission:
         self.shapes: Sequence[str] = ()
         self.problems = Problems()
         self.draft: Added | None = None
-        self.estimate: Estimate | None = None
+        self.outlook: Outlook | None = None
         self.sample: list[Job] = []
 
     def __enter__(self) -> Self:
@@ -151,7 +154,7 @@ class Submission:
         draft = self._compared(collecting)
         if not self.problems.errors:
             self.draft = draft
-            self.estimate = estimated(self._settings, tables, {} if draft is None else draft.totals)
+            self.outlook = self._outlook(tables, draft)
 
     def _collect(self, collecting: Collecting) -> None:
         """Read to the end, and load what is read, for mistakes that only the queue can see come to light by that."""
@@ -178,6 +181,29 @@ class Submission:
         self.problems.add_unlisted(draft.problems_more)
         collecting.add_doubles(files, self._loading.places([job.key for job in unfit]))
         return draft
+
+    def _outlook(self, tables: Tables, draft: Added | None) -> Outlook:
+        """Of *draft*, on the terms of its run where this submit says nothing of them."""
+        settings, terms = self._settings, self._wanted.terms or RunTerms()
+        whereto = Whereto(mode=Mode(terms.mode or settings.mode), deadline=terms.deadline)
+        if draft is not None and not draft.fresh:
+            with Reading.open(Path(settings.db)) as reading:
+                run = reading.run(f"r-{draft.run}")
+            whereto = Whereto(
+                mode=Mode(terms.mode or run.mode),
+                deadline=terms.deadline or run.deadline,
+                jobs=run.total - draft.replaced,
+                left=max(0, run.left - draft.replaced),
+            )
+        return outlook(
+            settings,
+            tables,
+            {} if draft is None else draft.totals,
+            {} if draft is None else draft.realtime,
+            whereto,
+            pilots=0 if draft is None else draft.pilots,
+            now=SystemClock().wall(),
+        )
 
     def _opened(self, *, scratch: bool) -> Loading:
         settings, wanted = self._settings, self._wanted

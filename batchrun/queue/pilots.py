@@ -16,12 +16,9 @@ from batchrun.core.job import Job, RunId, Way
 from batchrun.core.states import State
 from batchrun.queue.family import pairs, temporary
 from batchrun.queue.statement import Row, Statement, columns_of, insert_or, lit, param
-from batchrun.queue.submit import Totals
+from batchrun.queue.submit import MOST_PILOTS, Totals
 from batchrun.queue.tables import Id, jobs, runs, shapes
 from batchrun.queue.transaction import Transaction
-
-MOST = 20
-"""Shapes of one run that get a pilot. A run whose every job has another shape is not sent realtime as a whole."""
 
 REMEMBERED = 100
 """Shapes of one submit, its first, among which those are looked for."""
@@ -52,7 +49,7 @@ _TAKE = Statement(
             runs.c.id == param("of"),
             runs.c.pilot > lit(0),
             sa.select(sa.func.count()).select_from(shapes).where(shapes.c.run == param("of")).scalar_subquery()
-            < lit(MOST),
+            < lit(MOST_PILOTS),
         ),
     )
     .on_conflict_do_nothing()
@@ -122,7 +119,7 @@ class Loaded:
         had = {shape for (shape,) in tx.rows(_HAD, of=into)}
         chosen: dict[bytes, int] = {}
         for shape in self.kinds if policy else ():
-            if len(had) + len(chosen) >= MOST:
+            if len(had) + len(chosen) >= MOST_PILOTS:
                 break
             if shape not in had and (job := self._first_of(tx, into, shape)) is not None:
                 chosen[shape] = job

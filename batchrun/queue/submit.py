@@ -12,6 +12,9 @@ from batchrun.core.claim import OnCrash
 from batchrun.core.job import Job, Millis, Nanos, RunId
 from batchrun.core.problem import Problem
 
+MOST_PILOTS = 20
+"""Shapes of one run that get a pilot. A run whose every job has another shape is not sent realtime as a whole."""
+
 
 class Changed(StrEnum):
     """What to do with a job whose request in the file changed although it is out or has its answer."""

@@ -74,7 +74,7 @@ _ALL = (
         read=values.choice("auto", "batch", "realtime"),
         default="auto",
         metavar="MODE",
-        help="How jobs are sent: batch (half price, within a day), realtime, or auto.",
+        help="How jobs are sent: batch (half price, within a day), realtime, or auto: by number and deadline.",
     ),
     Option(
         name="tier",
@@ -111,6 +111,14 @@ _ALL = (
         default="retry",
         metavar="WHAT",
         help="A request that was out when its worker died, and may have been billed: retry, hold or fail it.",
+    ),
+    Option(
+        name="on_unclear",
+        read=values.choice("wait", "resend"),
+        default="wait",
+        metavar="WHAT",
+        help="Near the deadline, jobs of a batch of which nobody knows whether it arrived: wait, or resend (and "
+        "perhaps pay twice).",
     ),
     Option(
         name="grace",

@@ -35,6 +35,7 @@ class Settings:
     max_cost: Nanos | None
     tries: int
     on_crash: str  #: a value of `core.claim.OnCrash`
+    on_unclear: str
     grace: float
     api_version: str | None
     base_url: str

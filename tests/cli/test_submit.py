@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import json
+import re
+import sqlite3
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -322,10 +325,10 @@ def dear(tmp_path: Path) -> Path:
 
 
 def test_without_a_person_a_dear_submit_needs_a_flag(batchrun: Batchrun, dear: Path) -> None:
-    shown = batchrun("submit", "dear.jsonl", "--no-run")
+    shown = batchrun("submit", "dear.jsonl", "--no-run", "--mode", "realtime")
     assert shown.code == 2
     assert shown.err.endswith(
-        "  mode    realtime\n"
+        "  mode    realtime (asked for)\n"
         "  tokens  ≈ 3,300 in, ≤ 2.4 M out (likely 379 k, a guess)\n"
         "  cost    likely $7.59, at most $48.11\n"
         "  time    ≈ 57s with the limits to start from: output tokens are the limit\n"
@@ -348,10 +351,26 @@ def test_a_person_is_asked(
 ) -> None:
     monkeypatch.setattr(sys, "stdin", Terminal(typed))
     monkeypatch.setattr("batchrun.cli.confirm.is_terminal", lambda stream: True)
-    shown = batchrun("submit", "dear.jsonl", "--no-run")
+    shown = batchrun("submit", "dear.jsonl", "--no-run", "--mode", "realtime")
     assert shown.code == code
     assert "Submit 300 jobs, at most $48.11? [y/N] " in shown.err
     assert said in shown.err
+
+
+def test_batches_are_asked_about_at_their_price(batchrun: Batchrun, tmp_path: Path) -> None:
+    jobs_file(tmp_path / "dear.jsonl", ["x"] * 600, model="claude-opus-5-5", max_tokens=8_000)
+    shown = batchrun("submit", "dear.jsonl", "--no-run")
+    assert shown.code == 2
+    assert shown.err.endswith(
+        "  mode    batch (half the price, and there is no deadline)\n"
+        "  pilots  1 job first in realtime, to see that the others are not sent in vain\n"
+        "  tokens  ≈ 6,600 in, ≤ 4.8 M out (likely 758 k, a guess)\n"
+        "  cost    likely $7.60, at most $48.19; all in realtime likely $15.18\n"
+        "  time    most batches end within the hour; what is not done in 24 h expires and is sent again\n"
+        "\n"
+        "error: this may cost up to $48.19; pass --yes, or --max-cost 49 to bound it\n"
+    )
+    assert batchrun("submit", "dear.jsonl", "--no-run", "--mode", "realtime", "--max-cost", "1").code == 0
 
 
 def test_an_unknown_price_is_said_and_asked_about(batchrun: Batchrun, tmp_path: Path) -> None:
@@ -399,13 +418,114 @@ def test_a_cap_that_changes_is_said(batchrun: Batchrun, three: Path) -> None:
     assert json.loads(batchrun("status", "--simulate", "--json").out)["runs"][0]["max_cost"]["amount"] == "0.02"
 
 
+# -- batches or realtime ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def hundred(tmp_path: Path) -> Path:
+    path = jobs_file(tmp_path / "hundred.jsonl", [f"number {n}" for n in range(100)])
+    fast = '{"id": "fast", "model": "claude-opus-5-5", "max_tokens": 9, "speed": "fast", "prompt": "x"}\n'
+    path.write_text(path.read_text() + "\n" + fast)
+    return path
+
+
+def terms(batchrun: Batchrun, *columns: str) -> list[Any]:
+    """What the last run's row says."""
+    path = json.loads(batchrun("status", "--simulate", "--json").out)["database"]
+    with sqlite3.connect(path) as database:
+        return list(database.execute(f"SELECT {', '.join(columns)} FROM runs ORDER BY id DESC").fetchone())
+
+
+def estimate_of(batchrun: Batchrun, *args: str) -> Any:
+    return json.loads(batchrun("submit", *args, "--simulate", "--dry-run", "--json").out)["estimate"]
+
+
+def test_more_than_a_few_jobs_go_in_batches(batchrun: Batchrun, three: Path, hundred: Path) -> None:
+    few, many = estimate_of(batchrun, "small.jsonl"), estimate_of(batchrun, "hundred.jsonl")
+    assert (few["mode"], few["why"], few["realtime_jobs"]) == ("realtime", "3 jobs are too few for a batch", 3)
+    assert (many["mode"], many["why"]) == ("batch", "half the price, and there is no deadline")
+    assert (many["realtime_jobs"], many["pilots"]) == (2, 1)
+    assert few["seconds"] == few["seconds_realtime"] is not None
+    assert many["seconds"] is None
+    assert many["seconds_realtime"] is not None
+
+
+def test_half_the_price_is_what_is_told(batchrun: Batchrun, hundred: Path) -> None:
+    batch = estimate_of(batchrun, "hundred.jsonl", "--no-pilot")
+    realtime = estimate_of(batchrun, "hundred.jsonl", "--mode", "realtime")
+    for bound in ("cost_likely", "cost_most"):
+        share = float(batch[bound]["amount"]) / float(realtime[bound]["amount"])
+        assert 0.5 < share < 0.7, bound  # one job is fast, and dear
+    assert batch["cost_likely_realtime"] == realtime["cost_likely"] == realtime["cost_likely_realtime"]
+    shown = batchrun("submit", "hundred.jsonl", "--simulate", "--no-run")
+    assert "101 jobs, 2 models, no problems · in batches · cost likely $" in shown.err
+    checked = batchrun("check", "hundred.jsonl")
+    assert "101 jobs, 2 models, no problems · in batches · cost likely $" in checked.err
+
+
+def test_a_dry_run_says_which_jobs_go_apart(batchrun: Batchrun, hundred: Path) -> None:
+    shown = batchrun("submit", "hundred.jsonl", "--simulate", "--dry-run", "--pilot", "7")
+    assert "  mode    batch (half the price, and there is no deadline)\n" in shown.err
+    assert "  pilots  7 jobs first in realtime, to see that the others are not sent in vain\n" in shown.err
+    assert "  apart   1 job in realtime, for batches refuse it\n" in shown.err
+
+
+def test_a_deadline_is_kept_with_the_run_and_it_is_said_whether_it_is_met(batchrun: Batchrun, hundred: Path) -> None:
+    far = batchrun("submit", "hundred.jsonl", "--simulate", "--no-run", "--deadline", "3h")
+    assert re.search(r"^Deadline .+ is met: what batches have not done by .+ goes in realtime$", far.err, re.MULTILINE)
+    (deadline,) = terms(batchrun, "deadline")
+    assert deadline == pytest.approx(time.time() * 1000 + 3 * 3_600_000, abs=600_000)
+    near = estimate_of(batchrun, "hundred.jsonl", "--deadline", "30m")
+    assert near is None  # there is nothing to add
+    batchrun("submit", "hundred.jsonl", "--simulate", "--no-run", "--deadline", "30m")
+    assert terms(batchrun, "deadline")[0] < deadline
+    near = estimate_of(batchrun, "hundred.jsonl", "--again", "--deadline", "30m")
+    assert near["mode"] == "realtime"
+    assert near["why"].endswith("too near the deadline for batches")
+    assert (near["deadline_met"], near["rescue"]) == (True, None)
+    missed = estimate_of(batchrun, "hundred.jsonl", "--again", "--deadline", "1s")
+    assert missed["deadline_met"] is False
+    shown = batchrun("submit", "hundred.jsonl", "--simulate", "--again", "--dry-run", "--deadline", "1s")
+    assert re.search(r"^  until   .+ is not met: about .+ in realtime$", shown.err, re.MULTILINE)
+
+
+def test_terms_are_told_to_the_run_and_stay_where_nothing_is_said(batchrun: Batchrun, three: Path) -> None:
+    names = ("mode", "deadline", "pilot", "look", "on_unclear")
+    batchrun("submit", "small.jsonl", "--simulate", "--no-run")
+    assert terms(batchrun, *names) == ["auto", None, 1, 0, "wait"]
+    batchrun(
+        "submit", "small.jsonl", "--simulate", "--no-run", "--mode", "batch", "--pilot", "2", "--on-unclear", "resend"
+    )
+    assert terms(batchrun, *names) == ["batch", None, 2, 1, "resend"]
+    batchrun("submit", "small.jsonl", "--simulate", "--no-run")
+    assert terms(batchrun, *names) == ["batch", None, 2, 1, "resend"]
+    batchrun("submit", "small.jsonl", "--simulate", "--no-run", "--no-pilot", "--on-unclear", "wait")
+    assert terms(batchrun, *names) == ["batch", None, 0, 0, "wait"]
+
+
+def test_new_jobs_go_the_way_of_their_run(batchrun: Batchrun, hundred: Path) -> None:
+    batchrun("submit", "hundred.jsonl", "--simulate", "--no-run", "--mode", "realtime")
+    hundred.write_text(hundred.read_text() + MIXED[0] + "\n")
+    assert estimate_of(batchrun, "hundred.jsonl")["mode"] == "realtime"
+    assert estimate_of(batchrun, "hundred.jsonl", "--mode", "auto")["mode"] == "batch"  # the run has 102 jobs
+
+
+def test_a_file_of_which_nothing_may_go_in_a_batch_goes_realtime(batchrun: Batchrun, three: Path) -> None:
+    found = estimate_of(batchrun, "small.jsonl", "--mode", "batch", "--pilot", "3")
+    assert (found["mode"], found["why"]) == ("realtime", "none of these jobs goes in a batch")
+
+
 # -- refusals --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("args", "words"),
     [
-        (["small.jsonl", "--mode", "batch"], "this version sends in realtime only"),
+        (["small.jsonl", "--mode", "fast"], "`mode` must be one of auto, batch, realtime"),
+        (["small.jsonl", "--deadline", "tomorrow"], "`--deadline tomorrow` must be a time such as 06:30"),
+        (["small.jsonl", "--deadline", "2026-01-01 06:30"], "`--deadline 2026-01-01 06:30` is past"),
+        (["small.jsonl", "--pilot", "2", "--no-pilot"], "`--pilot` and `--no-pilot` contradict each other"),
+        (["small.jsonl", "--pilot", "0"], "`--pilot`: 0 is not in the range"),
         (["small.jsonl", "-n", "2"], "`-n` says how many requests --dry-run writes"),
         (["-", "-"], "standard input can be read only once"),
         (["small.jsonl", "--max-cost", "much"], "`max_cost` must be an amount of dollars"),

@@ -12,7 +12,7 @@ from batchrun.core.job import Job, Nanos, RunId, WorkerId
 from batchrun.queue import loading, pilots, retrying
 from batchrun.queue import tables as t
 from batchrun.queue.loading import Loading
-from batchrun.queue.submit import Changed, RunTerms, Totals
+from batchrun.queue.submit import MOST_PILOTS, Changed, RunTerms, Totals
 from tests.queue.desk import MODEL, NOW, Desk, card, good, job, refused
 
 
@@ -72,7 +72,7 @@ def test_a_run_may_go_without_pilots(desk: Desk) -> None:
 def test_a_run_whose_every_job_has_another_shape_is_not_sent_realtime_as_a_whole(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pilots, "MOST", 3)
+    monkeypatch.setattr(pilots, "MOST_PILOTS", 3)
     desk.submit(shaped("abcdef", "uvwxyz"))
     assert going_first(desk) == "abc"
     assert known(desk) == set("uvw")
@@ -237,7 +237,7 @@ def test_a_new_shape_that_was_set_has_its_pilot_and_what_was_a_pilot_stays_one(d
 def test_a_run_that_had_enough_pilots_gets_none_by_setting_something(desk: Desk) -> None:
     desk.submit(shaped("ab", "xx"))
     desk.do(
-        lambda tx: tx.run_many(pilots._NOTE, ("run", "shape"), [(1, bytes([n])) for n in range(pilots.MOST)]),
+        lambda tx: tx.run_many(pilots._NOTE, ("run", "shape"), [(1, bytes([n])) for n in range(MOST_PILOTS)]),
     )
     fail_all(desk, desk.work())
     put_back(desk, "y")

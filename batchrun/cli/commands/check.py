@@ -30,10 +30,10 @@ def check(call: Call, files: tuple[str, ...], everything: bool, strict: bool, js
     found = checked.problems
     if json:
         body = {"files": list(files), "shapes": list(checked.shapes), "jobs": checked.jobs}
-        document(screen, "check", body | {"estimate": estimates.record(checked.estimate)} | problems.records(found))
+        document(screen, "check", body | {"estimate": estimates.record(checked.outlook)} | problems.records(found))
     else:
         problems.show(found, screen, to_stdout=True)
-        line = headline(files, checked.shapes, checked.jobs, len(checked.estimate.models), found)
-        cost = "" if found.errors or not checked.jobs else f" · cost {estimates.money(checked.estimate)}"
+        line = headline(files, checked.shapes, checked.jobs, len(checked.outlook.estimate.models), found)
+        cost = "" if found.errors or not checked.jobs else estimates.short(checked.outlook)
         screen.say(f"{line}{cost}")
     return Exit.USAGE if found.errors or (strict and found.warnings) else Exit.OK

@@ -22,17 +22,23 @@ from batchrun.errors import Exit, UsageError
 
 if TYPE_CHECKING:
     from batchrun.core.estimate import Estimate
-    from batchrun.core.job import Nanos
-    from batchrun.library.submission import Submission, Wanted
+    from batchrun.core.job import Millis, Nanos
+    from batchrun.library.outlook import Outlook
+    from batchrun.library.submission import Submission
     from batchrun.queue.rows import RunSummary
-    from batchrun.queue.submit import Added
+    from batchrun.queue.submit import Added, RunTerms
     from batchrun.settings import Settings
+
+
+MOST_LOOKED_AT = 10_000
+"""Jobs that a person may want to look at before the others leave."""
 
 
 @options.command(
     "batchrun submit jobs.jsonl",
     "batchrun submit jobs.yaml --dry-run -n 2",
-    "batchrun submit jobs.jsonl --name nightly --max-cost 50",
+    "batchrun submit jobs.jsonl --name nightly --max-cost 50 --deadline 06:30",
+    "batchrun submit jobs.jsonl --pilot 20",
     "producer | batchrun submit - --name stream --yes",
     "batchrun submit jobs.example.yaml --simulate",
 )
@@ -46,7 +52,20 @@ if TYPE_CHECKING:
 )
 @click.option("--no-run", is_flag=True, help="Only store; `batchrun run` sends.")
 @options.setting("max_cost", "What the run may spend in its whole life, at most.")
-@options.setting("mode", "How jobs are sent: realtime, or auto (in this version the same).")
+@options.setting("mode")
+@click.option(
+    "--deadline",
+    metavar="WHEN",
+    help="When the answers are needed: 06:30, a date and time, or 8h. What batches leave undone then goes realtime.",
+)
+@click.option(
+    "--pilot",
+    type=click.IntRange(1, MOST_LOOKED_AT),
+    metavar="N",
+    help="Send the first N jobs, in realtime, and stop so that you can look; `batchrun run` goes on.",
+)
+@click.option("--no-pilot", is_flag=True, help="Put all jobs into batches at once, without one of each kind ahead.")
+@options.setting("on_unclear")
 @options.setting("tries")
 @options.setting("on_crash")
 @options.setting("account")
@@ -67,6 +86,9 @@ def submit(
     again: bool,
     changed: str | None,
     no_run: bool,
+    deadline: str | None,
+    pilot: int | None,
+    no_pilot: bool,
     everything: bool,
     limit: int | None,
     dry_run: bool,
@@ -79,18 +101,24 @@ def submit(
     All problems are shown at once, and then nothing is added. The same files again add nothing; edited ones add what
     changed. `-` is standard input. Ctrl-C loses nothing: `batchrun run` goes on.
     """
-    from batchrun.library.submission import Submission
+    from batchrun.library.submission import Submission, Wanted
+    from batchrun.queue.submit import Changed
 
     if limit is not None and not dry_run:
         raise UsageError("`-n` says how many requests --dry-run writes", hint="add --dry-run")
     settings = call.settings_with(**flags)
-    if settings.mode == "batch":
-        raise UsageError("this version sends in realtime only", hint="choose `--mode realtime`, or leave it to auto")
+    terms = _terms(settings, _deadline(deadline), pilot, no_pilot=no_pilot)
     seen = Counter(call.screen)
     settle()
     submission = Submission(
         settings,
-        _wanted(settings, files, name, again=again, changed=changed),
+        Wanted(
+            files=files,
+            name=name,
+            terms=terms,
+            again=again,
+            changed=None if changed is None else Changed(changed),
+        ),
         everything=everything,
         dry=dry_run,
         sample=limit or 0,
@@ -112,24 +140,37 @@ def submit(
     return start(call, settings, stored.run, stored.record, only_stored=no_run, json=json)
 
 
-def _wanted(
-    settings: Settings, files: tuple[str, ...], name: str | None, *, again: bool, changed: str | None
-) -> Wanted:
+def _deadline(text: str | None) -> Millis | None:
+    from batchrun.clock import SystemClock
+    from batchrun.settings.moment import moment_ahead
+
+    if text is None:
+        return None
+    try:
+        return moment_ahead(text, SystemClock().wall())
+    except ValueError as error:
+        raise UsageError(f"`--deadline {text}` {error}") from None
+
+
+def _terms(settings: Settings, deadline: Millis | None, pilot: int | None, *, no_pilot: bool) -> RunTerms:
     from batchrun.core.claim import OnCrash
-    from batchrun.library.submission import Wanted
-    from batchrun.queue.submit import Changed, RunTerms
+    from batchrun.queue.submit import RunTerms
 
     def said(option: str) -> bool:
         return settings.origin_of(option) != "default"
 
-    terms = RunTerms(
+    if pilot is not None and no_pilot:
+        raise UsageError("`--pilot` and `--no-pilot` contradict each other", hint="choose one")
+    return RunTerms(
         mode=settings.mode if said("mode") else None,
+        deadline=deadline,
         tries=settings.tries if said("tries") else None,
         on_crash=OnCrash(settings.on_crash) if said("on_crash") else None,
+        on_unclear=settings.on_unclear if said("on_unclear") else None,
         budget=settings.max_cost,
+        pilot=0 if no_pilot else pilot,
+        look=None if pilot is None and not no_pilot else not no_pilot,
     )
-    kind = None if changed is None else Changed(changed)
-    return Wanted(files=files, name=name, terms=terms, again=again, changed=kind)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,17 +202,17 @@ def _stored(call: Call, settings: Settings, submission: Submission, *, yes: bool
         run = f"r-{submission.same.run}"
         _nothing_to_add(call, run, kept=0)
         return Stored(run=run, record={"new": 0, "changed": 0, "estimate": None})
-    draft, estimate = submission.draft, submission.estimate
+    draft, outlook = submission.draft, submission.outlook
     assert draft is not None
-    assert estimate is not None
+    assert outlook is not None
     cap = None if draft.fresh else _cap(call, draft)
     if not draft.new and not draft.replaced:
         added = submission.accept()
         _nothing_to_add(call, f"r-{added.run}", kept=added.kept)
         _say_cap(call, added, cap)
-        return Stored(run=f"r-{added.run}", record=_record(added, estimate))
+        return Stored(run=f"r-{added.run}", record=_record(added, outlook))
     screen = call.screen
-    if not _agreed(screen, settings, submission, estimate, yes=yes):
+    if not _agreed(screen, settings, submission, outlook, yes=yes):
         screen.must_say("Nothing was added.")
         return None
     added = submission.accept()
@@ -179,19 +220,22 @@ def _stored(call: Call, settings: Settings, submission: Submission, *, yes: bool
         screen.say(f"{screen.talk_mark(Mark.OK)} made the database {clean(settings.db)}")
     screen.say(f"{screen.talk_mark(Mark.OK)} {_said(added)}")
     _say_cap(call, added, cap)
-    return Stored(run=f"r-{added.run}", record=_record(added, estimate))
+    return Stored(run=f"r-{added.run}", record=_record(added, outlook))
 
 
-def _agreed(screen: Screen, settings: Settings, submission: Submission, estimate: Estimate, *, yes: bool) -> bool:
+def _agreed(screen: Screen, settings: Settings, submission: Submission, outlook: Outlook, *, yes: bool) -> bool:
     """Show what it weighs and costs; ask if that is much, or not known, and nothing bounds it."""
+    estimate = outlook.estimate
     line = headline(submission.files, submission.shapes, submission.jobs, len(estimate.models), submission.problems)
     much = estimate.likely > settings.confirm_likely or estimate.most > settings.confirm_most or estimate.unbounded
     if yes or settings.simulate or settings.max_cost is not None or not much:
         to = estimates.elsewhere(settings)
-        screen.say(f"{line} · cost {estimates.money(estimate)}{f' · sent to {to}' if to else ''}")
+        screen.say(f"{line}{estimates.short(outlook)}{f' · sent to {to}' if to else ''}")
+        if outlook.deadline is not None:
+            screen.say(f"Deadline {estimates.in_time(outlook)}")
         return True
     refusal = _refusal(estimate)
-    lines = [line, "", *estimates.block(estimate, "realtime", settings), ""]
+    lines = [line, "", *estimates.block(outlook, settings), ""]
     question = f"Submit {count(estimate.jobs, 'job')}, {_at_most(estimate)}?"
     screen.must_say("\n".join(lines))
     return confirmed(screen, question, yes=False, refusal=refusal)
@@ -261,13 +305,13 @@ def _facts(run: RunSummary) -> Iterator[str]:
         yield f"{run.left:,} to do"
 
 
-def _record(added: Added, estimate: Estimate) -> dict[str, Any]:
+def _record(added: Added, outlook: Outlook) -> dict[str, Any]:
     return {
         "new": added.new,
         "changed": added.replaced,
         "unchanged": added.unchanged,
         "kept": added.kept,
-        "estimate": estimates.record(estimate) if added.new or added.replaced else None,
+        "estimate": estimates.record(outlook) if added.new or added.replaced else None,
     }
 
 
@@ -278,25 +322,24 @@ def _dry(call: Call, settings: Settings, submission: Submission, *, json: bool) 
     """Say what would be added, and write the first requests as they would be sent."""
     from batchrun.library.submission import request_of
 
-    screen, draft, estimate = call.screen, submission.draft, submission.estimate
+    screen, draft, outlook = call.screen, submission.draft, submission.outlook
     same = submission.same is not None or (draft is not None and not draft.new and not draft.replaced)
     if json:
         body: dict[str, Any] = {"dry_run": True, "name": submission.name, "jobs": submission.jobs}
-        body["estimate"] = None if estimate is None or same else estimates.record(estimate)
+        body["estimate"] = None if outlook is None or same else estimates.record(outlook)
         body["new"] = 0 if same or draft is None else draft.new
         body["changed"] = 0 if draft is None else draft.replaced
         document(screen, "submit", body)
         return Exit.OK
     for job in submission.sample:
         screen.line(f'{{"id": {dumps(job.key, screen)}, "request": {request_of(job)}}}')
-    if same or draft is None or estimate is None:
+    if same or draft is None or outlook is None:
         kept = _kept(draft.kept) if draft is not None and draft.kept else "all of it was submitted before"
         screen.say(f"Nothing would be added: {kept}")
         return Exit.OK
-    screen.say(
-        headline(submission.files, submission.shapes, submission.jobs, len(estimate.models), submission.problems)
-    )
-    for line in ("", *estimates.block(estimate, "realtime", settings), ""):
+    models = len(outlook.estimate.models)
+    screen.say(headline(submission.files, submission.shapes, submission.jobs, models, submission.problems))
+    for line in ("", *estimates.block(outlook, settings), ""):
         screen.say(line)
     if draft.fresh:
         screen.say(f"Would store run {clean(draft.name)}: {count(draft.new, 'job')}")
