@@ -17,7 +17,7 @@ from batchrun.queue import clearing, replacing
 from batchrun.queue.cancelling import reopen
 from batchrun.queue.family import Family, note_pairs, pairs, seen
 from batchrun.queue.mistakes import Mistakes
-from batchrun.queue.pilots import Kinds, Loaded, Pilots, appoint, weights
+from batchrun.queue.pilots import Kinds, Loaded, Pilots, appoint, dismiss, weights
 from batchrun.queue.statement import Statement, param
 from batchrun.queue.submit import Added, Changed, RunTerms, Totals, plus
 from batchrun.queue.tables import jobs, run_counts, runs
@@ -217,6 +217,8 @@ class Merge:
         replacing.replace(tx, self.run, self._free, places)
         if added.new:
             self._join(tx, target, places.get(target) or self._places_in(tx, target))
+        if self.terms.pilot == 0:
+            dismiss(tx, target)
         tx.connection.execute(runs.update().where(runs.c.id == target).values(**said))
         clearing.forget(tx, self.run)
 

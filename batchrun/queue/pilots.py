@@ -37,6 +37,11 @@ _KIND = Statement(columns_of(kinds, "shape", "loaded"))
 _POLICY = Statement(sa.select(runs.c.pilot).where(runs.c.id == param("of")))
 _HAD = Statement(sa.select(shapes.c.shape).where(shapes.c.run == param("of")))
 _GO_FIRST = Statement(jobs.update().where(jobs.c.id == param("it")).values(way=lit(Way.PILOT)))
+_GO_WITH_THE_OTHERS = Statement(
+    jobs.update()
+    .where(jobs.c.run == param("of"), jobs.c.way == lit(Way.PILOT), jobs.c.finished.is_(None))
+    .values(way=lit(Way.EITHER))
+)
 _WEIGHT = Statement(
     sa.select(jobs.c.model, jobs.c.est_input, jobs.c.max_tokens, jobs.c.worst).where(jobs.c.id == param("it"))
 )
@@ -166,6 +171,11 @@ def appoint(tx: Transaction, pilots: Pilots) -> None:
     """Let them go first."""
     tx.run_many(_GO_FIRST, ("it",), [(job,) for job in pilots.jobs])
     tx.run_many(_NOTE, ("run", "shape"), [(pilots.run, shape) for shape in pilots.shapes])
+
+
+def dismiss(tx: Transaction, run: RunId) -> None:
+    """Let nobody wait for pilots of *run* any more."""
+    tx.run(_GO_WITH_THE_OTHERS, of=run)
 
 
 def weights(tx: Transaction, pilots: Pilots) -> Mapping[str, Totals]:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -252,3 +253,19 @@ def test_cancelling_is_a_document(stored: Batchrun) -> None:
 def test_a_cancelled_run_sends_nothing(stored: Batchrun) -> None:
     stored("cancel", "small", "--simulate", "--yes")
     assert "Nothing is due." in stored("run", "--simulate").err
+
+
+@pytest.mark.parametrize(
+    ("member", "ways"),
+    [("speed=fast", [1, 1, 1]), ('thinking={"type": "adaptive"}', [2, 0, 0]), ("max_tokens=9", [2, 0, 0])],
+)
+def test_what_is_set_decides_the_way_of_a_job(member: str, ways: list[int], batchrun: Batchrun, tmp_path: Path) -> None:
+    jobs_file(tmp_path / "three.jsonl", ["one", "two", "three"])
+    batchrun("submit", "three.jsonl", "--simulate", "-q", "--no-run")
+    batchrun("cancel", "three", "--simulate", "--yes", "-q")
+    assert batchrun("retry", "--simulate", "-q", "--no-run", "-s", "state:cancelled", "--set", member).code == 0
+    assert counts(batchrun) == {"queued": 3}
+    with sqlite3.connect(tmp_path / "batchrun-simulated.db") as database:
+        assert [way for (way,) in database.execute("SELECT way FROM jobs ORDER BY seq")] == ways
+        kinds = database.execute("SELECT COUNT(*) FROM shapes").fetchone()[0]
+    assert kinds == (2 if "thinking" in member else 1)

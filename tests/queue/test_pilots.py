@@ -179,6 +179,14 @@ def test_a_submit_that_says_nothing_of_pilots_leaves_the_run_as_it_is(desk: Desk
     assert going_first(desk) == "d"
 
 
+def test_a_known_run_may_do_without_the_pilots_that_it_still_has(desk: Desk) -> None:
+    desk.submit(shaped("abc!", "xyx!"))
+    (claim,) = desk.claim(desk.work())
+    desk.finish(claim, good())
+    desk.submit(shaped("abc!", "xyx!"), terms=RunTerms(pilot=0, look=False))
+    assert ways(desk) == {"a": 2, "b": 0, "c": 0, "!": 1}  # what is over stays as it was
+
+
 def test_jobs_that_are_replaced_in_an_older_run_have_their_pilot_there(desk: Desk) -> None:
     desk.submit(shaped("ab", "xx"))
     desk.submit(shaped("cd", "xx"))  # nothing is known of it: jobs-2
