@@ -88,6 +88,38 @@ def test_a_bucket_of_a_second_s_worth_that_charges_all_at_once_never_refuses(lim
         level -= tokens
 
 
+@settings(max_examples=40, deadline=None)
+@given(
+    limit=st.integers(60_000, 400_000),
+    requests=st.lists(st.tuples(st.floats(0.01, 0.2), st.floats(0.9, 1.1)), min_size=20, max_size=200),
+)
+def test_estimates_that_are_a_tenth_too_low_are_not_refused_by_such_a_bucket(
+    limit: int, requests: list[tuple[float, float]]
+) -> None:
+    rate = limit / 60.0
+
+    async def main(clock: VirtualClock, dice: random.Random) -> None:
+        gate = Gate(Limits(input_tokens=limit))
+        await gate.enter(input_tokens=1.0, output_tokens=1.0)
+        await clock.sleep(10.0)  # both are full now
+        level, last = rate, clock.steady()
+
+        async def ask(share: float, error: float) -> None:
+            nonlocal level, last
+            estimate, truth = share * rate, share * rate * error
+            await gate.enter(input_tokens=estimate, output_tokens=1.0)
+            level = min(rate, level + (clock.steady() - last) * rate)
+            last = clock.steady()
+            assert level >= truth
+            level -= truth
+            await clock.sleep(2.0)  # the answer comes, and with it the truth
+            gate.settle(input_tokens=truth - estimate, output_tokens=0.0)
+
+        await asyncio.gather(*(ask(share, error) for share, error in requests))
+
+    run(main)
+
+
 def test_a_large_request_is_not_starved_by_small_ones_that_came_later() -> None:
     async def main(clock: VirtualClock, dice: random.Random) -> list[str]:
         gate = Gate(Limits(input_tokens=6100))
