@@ -100,12 +100,12 @@ def _apart(outlook: Outlook) -> Iterator[str]:
 def in_time(outlook: Outlook) -> str:
     """Whether the deadline, which there is, will be met: "Nov 25 06:30 is met: …"."""
     assert outlook.deadline is not None
-    until, choice, forecast = hour(outlook.deadline, outlook.now), outlook.choice, outlook.estimate.forecast
-    if outlook.met is None or forecast is None:
+    until, choice = hour(outlook.deadline, outlook.now), outlook.choice
+    if outlook.met is None or outlook.seconds is None:
         return f"{until}: nobody can tell whether it is met, for no limit is known"
     if choice.batch and choice.rescue is not None and outlook.met:
         return f"{until} is met: what batches have not done by {hour(choice.rescue, outlook.now)} goes in realtime"
-    return f"{until} is {'met' if outlook.met else 'not met'}: about {span(forecast.seconds)} in realtime"
+    return f"{until} is {'met' if outlook.met else 'not met'}: about {span(outlook.seconds)} in realtime"
 
 
 def record(outlook: Outlook) -> dict[str, Any]:

@@ -25,6 +25,7 @@ class Outlook:
     estimate: Estimate
     choice: Choice
     pilots: int  #: of the jobs that go realtime
+    seconds: float | None  #: that all their run has to do would take realtime; None where no limit is known
     now: Millis
     deadline: Millis | None
     met: bool | None  #: whether the deadline will be; None without one, or where nobody can tell
@@ -70,7 +71,15 @@ def outlook(
     if choice.batch:
         made = estimate(shares, tables.prices, answers, lane, realtime=apart)
     met = None if whereto.deadline is None else meets(choice, now=now, deadline=whereto.deadline, seconds=seconds)
-    return Outlook(estimate=made, choice=choice, pilots=pilots, now=now, deadline=whereto.deadline, met=met)
+    return Outlook(
+        estimate=made,
+        choice=choice,
+        pilots=pilots,
+        seconds=seconds,
+        now=now,
+        deadline=whereto.deadline,
+        met=met,
+    )
 
 
 def _shares(totals: Mapping[str, Totals]) -> Mapping[str, Share]:

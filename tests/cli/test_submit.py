@@ -489,6 +489,15 @@ def test_a_deadline_is_kept_with_the_run_and_it_is_said_whether_it_is_met(batchr
     assert re.search(r"^  until   .+ is not met: about .+ in realtime$", shown.err, re.MULTILINE)
 
 
+def test_what_a_run_has_still_to_do_counts_towards_its_deadline(batchrun: Batchrun, hundred: Path) -> None:
+    batchrun("submit", "hundred.jsonl", "--simulate", "--no-run")
+    hundred.write_text(hundred.read_text() + MIXED[0] + "\n")
+    found = estimate_of(batchrun, "hundred.jsonl", "--deadline", "10m")
+    assert (found["jobs"], found["why"].partition(" take")[0]) == (1, "102 jobs")
+    shown = batchrun("submit", "hundred.jsonl", "--simulate", "--dry-run", "--deadline", "5s")
+    assert re.search(r"^  until   .+ is not met: about 6s in realtime$", shown.err, re.MULTILINE)
+
+
 def test_terms_are_told_to_the_run_and_stay_where_nothing_is_said(batchrun: Batchrun, three: Path) -> None:
     names = ("mode", "deadline", "pilot", "look", "on_unclear")
     batchrun("submit", "small.jsonl", "--simulate", "--no-run")
