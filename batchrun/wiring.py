@@ -23,7 +23,7 @@ from batchrun.core.account import Account, fingerprint, origin_of
 from batchrun.core.claim import WorkerCard
 from batchrun.core.events import Trouble
 from batchrun.core.job import Nanos, RunId
-from batchrun.core.ports import Clock, Sink, Transport
+from batchrun.core.ports import BatchApi, Clock, Sink, Transport
 from batchrun.core.secrets import redacted
 from batchrun.errors import Exit
 from batchrun.settings import Credential, Settings
@@ -52,6 +52,7 @@ class Wish:
 
     only: RunId | None = None
     once: bool = False
+    detach: bool = False  #: end once everything is sent, though batches are out
     max_cost: Nanos | None = None
 
 
@@ -107,6 +108,7 @@ async def _pass(
     locks: Locks,
     ready: Callable[[], None] | None,
 ) -> Ended:
+    from batchrun.queue.batchstore import QueueBatches
     from batchrun.queue.store import QueueStore
     from batchrun.scheduler.run import Pass
     from batchrun.scheduler.shutdown import Shutdown
@@ -115,12 +117,14 @@ async def _pass(
     shutdown = Shutdown()
     try:
         with _signals(shutdown, writer) as received:
-            async with _transport(settings, credential, tables, clock) as transport:
+            async with _transport(settings, credential, tables, clock) as (transport, api):
                 if ready is not None:
                     ready()
                 ended = await Pass(
                     store=QueueStore(writer, locks),
+                    batches=QueueBatches(writer),
                     transport=transport,
+                    api=api,
                     clock=clock,
                     dice=random.SystemRandom(),
                     sink=sink,
@@ -149,11 +153,20 @@ def _terms(settings: Settings, wish: Wish, credential: Credential | None, tables
         custom=tables.custom,
         most=_connections(settings.concurrency),
         cost=lambda model, usage: tables.prices.cost(model, usage, batch=False),
+        batch_cost=lambda model, usage: tables.prices.cost(model, usage, batch=True),
+        batch_percent=tables.prices.batch_percent,
+        batch_queue=_batch_queue(settings, tables),
+        detach=wish.detach,
         grace=settings.grace,
         only=wish.only,
         once=wish.once,
         max_cost=wish.max_cost,
     )
+
+
+def _batch_queue(settings: Settings, tables: Tables) -> int | None:
+    limits = tables.limits.batches.get(settings.tier)
+    return None if limits is None else limits.queued
 
 
 def _connections(wanted: int) -> int:
@@ -198,10 +211,11 @@ def _signals(shutdown: Shutdown, writer: Writer) -> Iterator[list[signal.Signals
 @asynccontextmanager
 async def _transport(
     settings: Settings, credential: Credential | None, tables: Tables, clock: Clock
-) -> AsyncIterator[Transport]:
-    """The way to Claude, or to the simulator in this process."""
+) -> AsyncIterator[tuple[Transport, BatchApi]]:
+    """The ways to Claude, for single requests and for batches, or to the simulator in this process."""
     import httpx2
 
+    from batchrun.claude.batches import Batches
     from batchrun.claude.client import Connection, KeyKind, build
     from batchrun.claude.messages import Messages
 
@@ -231,15 +245,16 @@ async def _transport(
             read=settings.read_timeout,
             connections=settings.concurrency,
         )
+    client = build(connection, http_client)
     transport = Messages(
-        build(connection, http_client),
+        client,
         clock,
         settings.stream_above,
         total_timeout=settings.total_timeout,
         account_name=settings.account,
     )
     try:
-        yield transport
+        yield transport, Batches(client, clock, account_name=settings.account)
     finally:
         await transport.close()
 

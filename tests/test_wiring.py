@@ -65,7 +65,7 @@ def test_the_longest_time_that_is_set_is_the_longest_a_request_takes(tmp_path: P
     sent = claim({"model": MODEL, "max_tokens": 100, "messages": slow})
 
     async def main(clock: virtual.VirtualClock, dice: random.Random) -> float:
-        async with wiring._transport(settings, None, settings.tables(), clock) as transport:
+        async with wiring._transport(settings, None, settings.tables(), clock) as (transport, _api):
             began = clock.steady()
             outcome = await transport.send(sent)
             assert isinstance(outcome, Dropped)

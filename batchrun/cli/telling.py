@@ -8,6 +8,7 @@ from typing import Any, assert_never
 
 from batchrun.cli.output import amount, at
 from batchrun.core.events import (
+    BatchTurned,
     Draining,
     Event,
     JobFailed,
@@ -23,10 +24,13 @@ from batchrun.core.events import (
     RunDone,
     Throttled,
     Trouble,
+    Turn,
 )
 from batchrun.core.figures import count, dollars, moment, span
 from batchrun.core.pause import STOPS, paused
 from batchrun.core.usage import Usage
+
+_EXPECTED = frozenset({Turn.SUBMITTED, Turn.COLLECTED, Turn.FOREIGN, Turn.SHORT, Turn.STRAY})
 
 
 def loudness(event: Event) -> int:
@@ -34,6 +38,8 @@ def loudness(event: Event) -> int:
     match event:
         case Paused() | Probed() | Trouble() | Recovered():
             return 0
+        case BatchTurned(turn=turn):
+            return 1 if turn in _EXPECTED else 0
         case PassStarted() | RunDone() | PassEnded() | LimitsLearned() | JobFailed() | Draining() | Throttled():
             return 1
         case JobsSent() | JobSucceeded() | JobWaits():
@@ -76,7 +82,7 @@ def sentence(event: Event) -> str:  # noqa: PLR0912  # one arm for each event
         case Probed(scope=scope, subject=subject, lifted=lifted):
             what = paused(scope, subject)
             return f"{what} goes on: a probe was answered" if lifted else f"{what} stays paused: a probe was refused"
-        case Trouble(message=message):
+        case Trouble(message=message) | BatchTurned(message=message):
             return message
         case Draining(in_flight=n):
             return f"stopping: {n:,} in flight may finish"

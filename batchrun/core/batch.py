@@ -225,6 +225,7 @@ class Line:
     job: JobId
     attempt: int
     body: str  #: JSON text of its `params`
+    worst: Nanos | None = None  #: what is reserved for it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -258,3 +259,4 @@ class Batch:
     cancelled: bool = False  #: the API has taken the wish to cancel
     resend: bool = False  #: its run rather pays twice than waits for an unclear batch (`on_unclear`)
     deadline: Millis | None = None  #: its run's
+    tries: int = 5  #: its run's bound

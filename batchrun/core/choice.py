@@ -61,8 +61,7 @@ def choose(
         return Choice(batch=mode is Mode.BATCH, why=why)
     needed = seconds * MARGIN + ENDING
     rescue = Millis(deadline - round(needed * 1000))
-    if (rescue - now) / 1000 < WORTH and mode is Mode.AUTO:
-        return Choice(
-            batch=False, why=f"{left:,} jobs take about {span(seconds)} realtime, too near the deadline for batches"
-        )
+    if (rescue - now) / 1000 < (WORTH if mode is Mode.AUTO else 0.0):
+        why = f"{left:,} jobs take about {span(seconds)} realtime, too near the deadline for batches"
+        return Choice(batch=False, why=why, rescue=rescue)
     return Choice(batch=True, why="half the price, and there is time until the deadline", rescue=rescue)

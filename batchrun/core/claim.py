@@ -64,6 +64,7 @@ class Claim:
     claimed: Millis
     betas: tuple[str, ...] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
+    pilot: bool = False  #: it goes ahead of a batch of its like
     batch: BatchId | None = None  #: the batch that holds it; None for a realtime claim, which its worker holds
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 
-from batchrun.core.job import JobId, Millis, Nanos, RunId
+from batchrun.core.job import BatchId, JobId, Millis, Nanos, RunId
 from batchrun.core.outcome import Flag, Usage
 
 
@@ -113,6 +114,40 @@ class Probed:
     lifted: bool
 
 
+class Turn(StrEnum):
+    """What happened to a batch."""
+
+    SUBMITTED = "submitted"
+    REJECTED = "rejected"
+    UNCLEAR = "unclear"
+    ADOPTED = "adopted"  #: found in the listing and proven by its first line
+    FOREIGN = "foreign"  #: what might have been one of ours is not
+    LOST = "lost"
+    LATE = "late"  #: a lost one turned up after all
+    COLLECTED = "collected"
+    SHORT = "short"  #: lines are missing; they are asked for again
+    MISSING = "missing"  #: they never came
+    STRAY = "stray"  #: lines that are not ours
+    TWICE = "twice"  #: a repetition was bought
+    GONE = "gone"
+    CANCELLING = "cancelling"
+    RESCUED = "rescued"
+    VANISHING = "vanishing"  #: its results will not be kept for long
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchTurned:
+    """What happened to a batch, and to *n* of its jobs."""
+
+    at: Millis
+    turn: Turn
+    batch: BatchId
+    run: RunId
+    n: int
+    message: str
+    remote: str | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trouble:
     """Something the user should know that stops nothing by itself: a full disk, a foreign account, a spent budget."""
@@ -153,6 +188,7 @@ Event = (
     | LimitsLearned
     | Paused
     | Probed
+    | BatchTurned
     | Trouble
     | Draining
     | RunDone

@@ -42,7 +42,7 @@ def paused(scope: str, subject: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pause:
-    """Nothing of `subject` is sent. `reason` is a `Stop` value, "model", "refusals" or "user"."""
+    """Nothing of `subject` is sent. `reason` is a `Stop` value, "model", "refusals", "pilot", "look" or "user"."""
 
     scope: PauseScope
     subject: str  #: an account's id, "account's id:model", or a run's id, as text
@@ -61,7 +61,7 @@ class Pause:
 
     def next_probe(self) -> Millis | None:
         """When one job may be sent to ask whether it is over; None for a pause that only its maker lifts."""
-        if self.reason == "user":
+        if self.reason in {"user", "look"}:
             return self.until
         wait = min(FIRST_PROBE * 2 ** min(self.probes, 10), LAST_PROBE)
         at = Millis((self.probed if self.probed is not None else self.since) + wait)

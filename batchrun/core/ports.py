@@ -157,6 +157,10 @@ class Store(Protocol):
         """Write or renew the pause of its (scope, subject)."""
         ...
 
+    async def stop_to_look(self, pause: Pause, run: RunId) -> None:
+        """Write *pause*, of *run*, whose pilots are home; it is not written again once somebody has lifted it."""
+        ...
+
     async def lift(self, scope: PauseScope, subject: str) -> None: ...
 
     async def limits(self, account: int) -> Sequence[LearnedLimit]: ...
@@ -177,7 +181,7 @@ class BatchStore(Protocol):
     """
 
     async def attended(self, account: int) -> Sequence[Batch]:
-        """The batches of *account* that are unresolved or stand at the API, and the lost ones."""
+        """The batches of *account* that are unresolved or stand at the API, the lost ones, those that may stand twice."""
         ...
 
     async def by_token(self, token: str) -> Batch | None: ...

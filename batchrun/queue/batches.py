@@ -294,11 +294,13 @@ _FACTS = (
     "cancel_reason",
     "cancelled",
 )
-_COLUMNS = (*(batches.c[name] for name in _FACTS), runs.c.name, runs.c.on_unclear, runs.c.deadline)
+_COLUMNS = (*(batches.c[name] for name in _FACTS), runs.c.name, runs.c.on_unclear, runs.c.deadline, runs.c.tries)
+_SUSPECTED = sa.select(candidates.c.batch).where(candidates.c.verdict == lit(Verdict.OPEN))
 _ATTENDED = Statement(
     sa.select(*_COLUMNS)
     .join(runs, runs.c.id == batches.c.run)
-    .where(batches.c.account == param("its"), _in([*UNRESOLVED, *STANDING, BatchState.LOST]))
+    .where(batches.c.account == param("its"))
+    .where(sa.or_(_in([*UNRESOLVED, *STANDING, BatchState.LOST]), batches.c.id.in_(_SUSPECTED)))
     .order_by(batches.c.id)
 )
 _BY_TOKEN = Statement(
@@ -308,7 +310,7 @@ _KNOWN = Statement(sa.select(batches.c.id).where(batches.c.remote_id == param("r
 
 
 def attended(tx: Transaction, account: int) -> list[Batch]:
-    """All batches of *account* that somebody has to look after, and the lost ones, in the order they were made."""
+    """The batches of *account* that are unresolved or stand, the lost ones, and those that may stand twice."""
     queue = queue_of(tx)
     return [_batch(queue, row) for row in tx.rows(_ATTENDED, its=account)]
 
@@ -325,7 +327,7 @@ def is_known(tx: Transaction, remote: str) -> bool:
 
 def _batch(queue: str, row: Row) -> Batch:
     facts = dict(zip(_FACTS, row, strict=False))
-    name, on_unclear, deadline = row[len(_FACTS) :]
+    name, on_unclear, deadline, tries = row[len(_FACTS) :]
     return Batch(
         id=BatchId(facts["id"]),
         queue=queue,
@@ -354,6 +356,7 @@ def _batch(queue: str, row: Row) -> Batch:
         cancelled=bool(facts["cancelled"]),
         resend=on_unclear == "resend",
         deadline=deadline,
+        tries=tries,
     )
 
 

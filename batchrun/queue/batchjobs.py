@@ -54,7 +54,9 @@ _LINES = Statement(
         shared.c.body,
         requests.c.order,
         requests.c.overrides,
+        attempts.c.worst,
     )
+    .join(attempts, sa.and_(attempts.c.job == jobs.c.id, attempts.c.n == jobs.c.attempt))
     .join(requests, requests.c.job == jobs.c.id)
     .join(shared, shared.c.id == requests.c.shared, isouter=True)
     .where(jobs.c.batch == param("it"), jobs.c.id > param("after"))
@@ -66,11 +68,11 @@ _LINES = Statement(
 def lines(tx: Transaction, batch: BatchId, after: int, n: int, parts: SharedParts) -> list[Line]:
     """The next *n* requests of *batch*, by the numbers of their jobs."""
     found = []
-    for job, attempt, own, part, body, order, overrides in tx.rows(_LINES, it=batch, after=after, n=n):
+    for job, attempt, own, part, body, order, overrides, worst in tx.rows(_LINES, it=batch, after=after, n=n):
         pieces = None
         if part is not None:
             pieces = parts.get(part) or parts.put(part, body)
-        found.append(Line(job=JobId(job), attempt=attempt, body=whole(own, pieces, order, overrides)))
+        found.append(Line(job=JobId(job), attempt=attempt, body=whole(own, pieces, order, overrides), worst=worst))
     return found
 
 
@@ -125,7 +127,7 @@ class _Held:
         self._batch = batch
         self._now = now
         rows = tx.rows(_OWED, it=batch)
-        self.n = sum(row[2] for row in rows)
+        self.n: int = sum(row[2] for row in rows)
         if rows:
             self._run, self._model = RunId(rows[0][0]), rows[0][1]
             self._worst = sum(row[3] for row in rows)

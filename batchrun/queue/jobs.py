@@ -31,13 +31,16 @@ def arrow(name: str, source: State) -> State:
 def _next(*more: sa.ColumnElement[bool]) -> Statement:
     facts = (jobs.c.id, jobs.c.key, jobs.c.attempt, jobs.c.tries, jobs.c.est_input, jobs.c.max_tokens, jobs.c.worst)
     return Statement(
-        sa.select(*facts, jobs.c.size)
+        sa.select(*facts, jobs.c.size, jobs.c.way)
         .where(jobs.c.run == param("run"), jobs.c.model == param("model"), is_state(jobs.c.state, State.QUEUED), *more)
         .order_by(jobs.c.seq)
         .limit(param("n"))
         .with_for_update(skip_locked=True)
     )
 
+
+PILOT = 2
+"""The `way` of a job that goes ahead of a batch of its like."""
 
 _BOUNDED = jobs.c.worst.is_not(None)
 _REALTIME = jobs.c.way > lit(0)
@@ -113,8 +116,9 @@ def claim(
             claimed=now,
             betas=terms.betas,
             headers=terms.headers,
+            pilot=way == PILOT,
         )
-        for job, key, was, tries, est_input, max_tokens, worst, _size in rows
+        for job, key, was, tries, est_input, max_tokens, worst, _size, way in rows
     )
 
 

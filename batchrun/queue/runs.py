@@ -208,6 +208,14 @@ def bind(tx: Transaction, run: RunId, account: int) -> bool:
     return bool(tx.run(_BIND, run=run, to=account))
 
 
+_LOOKED_AT = Statement(runs.update().where(runs.c.id == param("it"), runs.c.look == lit(1)).values(look=lit(0)))
+
+
+def looked_at(tx: Transaction, run: RunId) -> bool:
+    """A person is asked to look at the pilots of *run*; False if that was asked before."""
+    return bool(tx.run(_LOOKED_AT, it=run))
+
+
 _UNFINISHED = (
     sa.select(run_counts.c.run)
     .where(

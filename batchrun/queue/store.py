@@ -156,6 +156,13 @@ class QueueStore:
     async def pause(self, pause: Pause) -> None:
         await self._performer.perform(lambda tx: pauses.write(tx, pause))
 
+    async def stop_to_look(self, pause: Pause, run: RunId) -> None:
+        def stop(tx: Transaction) -> None:
+            if runs.looked_at(tx, run):
+                pauses.write(tx, pause)
+
+        await self._performer.perform(stop)
+
     async def lift(self, scope: PauseScope, subject: str) -> None:
         await self._performer.perform(lambda tx: pauses.lift(tx, scope, subject))
 

@@ -84,6 +84,17 @@ def of_pause(pause: Pause, spent: Nanos) -> Ended:
         )
     if pause.reason == "user":
         return Ended(exit=Exit.OK, message="paused by hand", hint="`batchrun resume` goes on", spent=spent)
+    if pause.reason == "look":
+        return Ended(
+            exit=Exit.OK, message=pause.message, hint="`batchrun results`, then `batchrun resume`", spent=spent
+        )
+    if pause.reason == "pilot":
+        return Ended(
+            exit=Exit.FAILED_JOBS,
+            message=f"paused before any batch was sent: the first job of its kind was refused: {pause.message}",
+            hint="see `batchrun errors`; correct the file and submit it again, or `batchrun resume`",
+            spent=spent,
+        )
     return Ended(
         exit=Exit.FAILED_JOBS,
         message=f"paused: many jobs in a row were refused with the same words: {pause.message}",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from batchrun.core.choice import Choice, Mode, choose
 from batchrun.core.claim import OpenRun, Taken
 from batchrun.core.job import Millis, RunId
 from batchrun.core.pause import Pause
@@ -25,6 +26,7 @@ class Offer:
     lane: Lane
     n: int
     probe: bool  #: at most this one may be out, to ask whether a pause is over
+    realtime_only: bool = False  #: the others of its run go in batches
 
 
 class Feed:
@@ -40,6 +42,8 @@ class Feed:
         self._circuit = circuit
         self._clock = clock
         self._turns = Turns()
+        self.choices: dict[RunId, Choice] = {}  #: which way each run goes, and why
+        self._packable: dict[tuple[RunId, str], int] = {}
         self._runs: dict[RunId, OpenRun] = {}
         self._queued: dict[tuple[RunId, str], int] = {}
         self._doubtful = False
@@ -47,7 +51,16 @@ class Feed:
     def show(self, runs: list[OpenRun]) -> None:
         """Take over what the queue says there is."""
         self._runs = {run.id: run for run in runs}
-        self._queued = {(run.id, model): n for run in runs for model, n in run.queued.items() if n > 0}
+        self.choices = {run.id: self._choose(run) for run in runs}
+        self._queued, self._packable = {}, {}
+        for run in runs:
+            batch = self.choices[run.id].batch
+            for model, n in run.queued.items():
+                realtime = run.realtime.get(model, 0) if batch else n
+                if realtime > 0:
+                    self._queued[run.id, model] = realtime
+                if batch and n > realtime:
+                    self._packable[run.id, model] = n - realtime
         self.foreign = {run.id: run for run in runs if run.account not in (None, self.account)}
         # A cap that was raised meanwhile is worth another look.
         self.penniless = {
@@ -59,10 +72,20 @@ class Feed:
         }
         self._doubtful = False
 
+    def _choose(self, run: OpenRun) -> Choice:
+        return choose(
+            Mode(run.mode),
+            jobs=run.jobs,
+            left=sum(run.unfinished.values()),
+            now=self._clock.wall(),
+            deadline=run.deadline,
+            seconds=self._lanes.seconds(run.unfinished),
+        )
+
     @property
     def doubtful(self) -> bool:
         """Whether the queue gave less than it had said, so that it should be asked again."""
-        return self._doubtful or not self._queued
+        return self._doubtful or not (self._queued or self._packable)
 
     def _allowed(self, run: OpenRun, model: str) -> int | None:
         """How many jobs may be out: None for any number."""
@@ -82,10 +105,40 @@ class Feed:
         for run, model in list(self._queued):
             if self._allowed(self._runs[run], model) != 0:
                 yield self._runs[run], model
+        for run, model in list(self._packable):
+            # One job asks whether a pause is over, not a batch.
+            if (run, model) not in self._queued and self._allowed(self._runs[run], model):
+                yield self._runs[run], model
+
+    def packable(self) -> Iterator[tuple[OpenRun, str, int]]:
+        """Each (run, model) whose queued jobs may go in a batch now, and how many they are."""
+        if self._circuit.open or not self.sure:
+            return
+        for (run, model), n in list(self._packable.items()):
+            if model not in self._runs[run].pilots and self._allowed(self._runs[run], model) is None:
+                yield self._runs[run], model, n
+
+    @property
+    def wants_batches(self) -> bool:
+        """Whether any job is queued that may go in a batch, now or later."""
+        return bool(self._packable)
+
+    def packed(self, run: RunId, model: str) -> None:
+        """A batch of them is being made: the queue is asked what is left."""
+        self._packable.pop((run, model), None)
+        self._doubtful = True
+
+    def rescues(self) -> Iterator[RunId]:
+        """Runs with batches out whose deadline is so near that they are wanted back."""
+        now = self._clock.wall()
+        for run in self._runs.values():
+            rescue = self.choices[run.id].rescue
+            if run.in_batch and rescue is not None and now >= rescue:
+                yield run.id
 
     def pause(self) -> Pause | None:
         """One of the pauses that keep jobs back."""
-        pauses = (self._standing.over(run, model) for run, model in self._queued)
+        pauses = (self._standing.over(run, model) for run, model in {**self._queued, **self._packable})
         return next((pause for pause in pauses if pause is not None), None)
 
     def rest(self) -> float | None:
@@ -109,11 +162,16 @@ class Feed:
             model = next(model for candidate, model in choices if candidate.id == run.id)
             allowed = self._allowed(run, model)
             lane = self._lanes.of(model)
-            n = min(lane.room(), self._queued[run.id, model])
+            n = min(lane.room(), self._queued.get((run.id, model), 1))
             if most is not None:
                 n = min(n, most - out)
             return Offer(
-                run=run, model=model, lane=lane, n=n if allowed is None else min(n, allowed), probe=allowed is not None
+                run=run,
+                model=model,
+                lane=lane,
+                n=n if allowed is None else min(n, allowed),
+                probe=allowed is not None,
+                realtime_only=self.choices[run.id].batch and allowed is None,
             )
         return None
 

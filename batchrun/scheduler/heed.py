@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import assert_never
 
-from batchrun.core.claim import Kept
+from batchrun.core.claim import Claim, Kept
 from batchrun.core.events import (
     Event,
     JobFailed,
@@ -22,6 +22,7 @@ from batchrun.core.outcome import (
     Expired,
     Misrouted,
     ModelUnavailable,
+    Outcome,
     Overloaded,
     RateLimited,
     Refused,
@@ -120,7 +121,7 @@ class Heed:
                     # The API served it, so account and model are well; what the run is paused for has not changed.
                     served = {PauseScope.ACCOUNT, PauseScope.MODEL}
                     events += await self._standing.answered(claim, now, scopes=served)
-                    events += await self._alike_refusal(ending, reply)
+                    events += await self._pilot_refused(ending, reply) or await self._alike_refusal(ending, reply)
             case RateLimited(retry_after=after, kind=kind):
                 events.append(Throttled(at=now, lane=lane.name, why=kind, seconds=lane.rest(after)))
             case Overloaded(retry_after=after):
@@ -143,6 +144,27 @@ class Heed:
         self._standing.free(claim)
         return events
 
+    async def hear_call(self, outcome: Outcome, claim: Claim | None, began: float) -> list[Event]:
+        """What follows from a call that was about batches; *claim* is a job on whose behalf it was made, if any was."""
+        now = self._clock.wall()
+        if scope(outcome) is not Scope.ENVIRONMENT:
+            self._circuit.close(began)
+        if isinstance(outcome, AccountStopped):
+            self.stopped = (outcome.stop, outcome.reply)
+            if claim is None:
+                return []  # it costs nothing to be told again: the next call is free
+            return await self._standing.pause(
+                PauseScope.ACCOUNT,
+                claim=claim,
+                reason=outcome.stop,
+                reply=outcome.reply,
+                until=outcome.until,
+                now=now,
+            )
+        if scope(outcome) is Scope.ENVIRONMENT:
+            self._circuit.fail(outcome.reply, self._clock.steady())
+        return []
+
     def _learn(self, ending: Ending) -> list[Event]:
         if not ending.lane.learn(ending.outcome.reply.told):
             return []
@@ -157,6 +179,14 @@ class Heed:
                 source="headers",
             )
         ]
+
+    async def _pilot_refused(self, ending: Ending, reply: Reply) -> list[Event]:
+        """What is refused now would be refused a thousand times in a batch: somebody should look first."""
+        if not ending.claim.pilot:
+            return []
+        return await self._standing.pause(
+            PauseScope.RUN, claim=ending.claim, reason="pilot", reply=reply, until=None, now=ending.at
+        )
 
     async def _alike_refusal(self, ending: Ending, reply: Reply) -> list[Event]:
         """A net under the classification: a whole run refused in one voice has one cause, and needs a person."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from batchrun.core.claim import LearnedLimit
 from batchrun.core.limits import Limits
 from batchrun.core.ports import Clock
 from batchrun.scheduler.lane import Lane
 from batchrun.scheduler.terms import Terms
+
+ANSWER = 20.0
+"""Seconds that one answer takes, roughly, when nothing limits it but how many are out at once."""
 
 
 class Lanes:
@@ -30,6 +33,16 @@ class Lanes:
         if lane is None:
             lane = self._lanes[name] = self._make(name)
         return lane
+
+    def seconds(self, unfinished: Mapping[str, int]) -> float | None:
+        """About how long so many jobs of each model take in realtime; None where nothing is known of a lane."""
+        longest = 0.0
+        for model, n in unfinished.items():
+            limit = self.of(model).limits.requests
+            if limit is None:
+                return None
+            longest = max(longest, n / limit * 60.0, n * ANSWER / self._terms.most)
+        return longest
 
     def _make(self, name: str) -> Lane:
         custom, learned = self._terms.custom.get(name), self._learned.get(name)

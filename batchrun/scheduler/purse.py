@@ -26,6 +26,15 @@ class Purse:
         """*claim* never left."""
         self._out -= claim.worst or 0
 
+    def hold(self, worst: int) -> None:
+        """A batch may cost so much."""
+        self._out += worst
+
+    def book(self, worst: int, spent: int) -> None:
+        """Of what a batch might cost, *worst* is decided: it cost *spent*."""
+        self._out = max(0, self._out - worst)
+        self.spent = Nanos(self.spent + spent)
+
     def settle(self, claim: Claim, outcome: Outcome, cost: Nanos | None) -> None:
         """The attempt of *claim* is over and cost *cost*, where that is known."""
         self._out -= claim.worst or 0

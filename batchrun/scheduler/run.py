@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 
 from batchrun.core.account import Account
 from batchrun.core.claim import KnownAccount, LearnedLimit, OpenRun
 from batchrun.core.events import (
+    BatchTurned,
     Draining,
     Event,
     JobsSent,
@@ -23,8 +25,10 @@ from batchrun.core.events import (
 )
 from batchrun.core.job import RunId, WorkerId
 from batchrun.core.outcome import AccountStopped, Outcome
-from batchrun.core.ports import Clock, Dice, Sink, Store, Transport
+from batchrun.core.pause import Pause, PauseScope
+from batchrun.core.ports import BatchApi, BatchStore, Clock, Dice, Sink, Store, Transport
 from batchrun.errors import Exit
+from batchrun.scheduler.batching import Batching
 from batchrun.scheduler.circuit import Circuit
 from batchrun.scheduler.ending import of_account, of_first_call, of_foreign, of_money, of_pause, of_surroundings, said
 from batchrun.scheduler.feed import Feed
@@ -43,10 +47,27 @@ LOOK = 2.0
 SOON = 0.05
 """Seconds before the queue is asked again when it gave nothing of what it had: never a busy loop."""
 
+IDLE = 30.0
+"""Seconds after which the queue is asked again while nothing but batches is out."""
+
 LONG = 1.0
 """Seconds of rest from which on a lane's claims go back to the queue instead of waiting in hand."""
 
-TOLD = (PassStarted, Recovered, Throttled, LimitsLearned, Paused, Probed, Trouble, Draining, RunDone, PassEnded)
+FIRST = asyncio.FIRST_COMPLETED
+
+TOLD = (
+    PassStarted,
+    Recovered,
+    Throttled,
+    LimitsLearned,
+    Paused,
+    Probed,
+    BatchTurned,
+    Trouble,
+    Draining,
+    RunDone,
+    PassEnded,
+)
 """The events that the queue keeps for `batchrun log`; what became of each job stands in its attempts."""
 
 
@@ -57,7 +78,9 @@ class Pass:
         self,
         *,
         store: Store,
+        batches: BatchStore,
         transport: Transport,
+        api: BatchApi,
         clock: Clock,
         dice: Dice,
         sink: Sink,
@@ -65,7 +88,10 @@ class Pass:
         shutdown: Shutdown,
     ) -> None:
         self._store = store
+        self._batches = batches
         self._transport = transport
+        self._api = api
+        self._dice = dice
         self._clock = clock
         self._sink = sink
         self._terms = terms
@@ -124,14 +150,27 @@ class Pass:
             account=known.id, lanes=self._lanes, standing=self._standing, circuit=self._circuit, clock=self._clock
         )
         self._feed.sure = known.account.told
+        self._batching = Batching(
+            store=self._batches,
+            api=self._api,
+            clock=self._clock,
+            dice=self._dice,
+            terms=self._terms,
+            worker=worker,
+            purse=self._purse,
+            emit=self._emit,
+            wake=self._wake.set,
+        )
+        await self._batching.know(self._account.id)
         runs = await self._look()
         self._emit(PassStarted(at=self._clock.wall(), runs=tuple((run.id, run.name) for run in runs)))
         try:
             await self._work(worker)
         finally:
             await self._drain()
-        if self._broken is not None:
-            raise self._broken
+        broken = self._broken or self._batching.broken
+        if broken is not None:
+            raise broken
         await self._look()
         return self._ended()
 
@@ -175,7 +214,15 @@ class Pass:
                 if offer is None:
                     break
                 now = self._clock.wall()
-                taken = await self._store.claim(offer.run.id, offer.model, offer.n, worker, now, self._purse.left())
+                taken = await self._store.claim(
+                    offer.run.id,
+                    offer.model,
+                    offer.n,
+                    worker,
+                    now,
+                    self._purse.left(),
+                    realtime_only=offer.realtime_only,
+                )
                 self._feed.taken(offer, taken)
                 offer.lane.pending += len(taken.claims)
                 for claim in taken.claims:
@@ -189,22 +236,46 @@ class Pass:
                     self._sink.emit(JobsSent(at=now, run=offer.run.id, n=len(taken.claims)))
             if self._endings:
                 continue
+            await self._turn_to_batches()
             seconds = await self._until_next()
             if seconds is None:
                 return
             await self._pause(seconds)
 
+    async def _turn_to_batches(self) -> None:
+        """Look after the batches that are out, and send what may go in new ones."""
+        batching = self._batching
+        for run in self._feed.rescues():
+            await batching.rescue(run)
+        batching.look(self._account.id, wanted=self._feed.wants_batches)
+        room = batching.room()
+        for run_, model, n in self._feed.packable():
+            if not batching.may_send() or run_.id in batching.penniless or batching.is_sending(run_.id):
+                continue
+            if room is None or room > 0:
+                batching.send(run_, model, n if room is None else min(n, room), self._account.id)
+                self._feed.packed(run_.id, model)
+
+    async def _hear_batches(self) -> None:
+        heard, self._batching.heard = self._batching.heard, []
+        if self._batching.listed:
+            self._feed.sure = True  # the API has listed the workspace's batches for this very key
+        for each in heard:
+            for event in await self._heed.hear_call(each.outcome, each.claim, each.began):
+                self._emit(event)
+
     def _over(self) -> bool:
         return (
             self._shutdown.stage is not Stage.WORKING
             or self._broken is not None
+            or self._batching.broken is not None
             or (self._heed.stopped is not None)
             or self._circuit.exhausted
         )
 
     async def _until_next(self) -> float | None:
         """Seconds to wait for whatever comes next at the latest; None if there is nothing left to do."""
-        if self._tasks:
+        if self._tasks or self._batching.busy:
             return min(LOOK, self._feed.rest() or LOOK)
         if next(self._feed.open(), None) is not None:
             return min(LOOK, self._feed.rest() or SOON)
@@ -212,6 +283,10 @@ class Pass:
             await self._look()  # somebody may have submitted more while the last job was out
             if next(self._feed.open(), None) is not None:
                 return SOON
+        if next(self._feed.packable(), None) is not None and not self._all_penniless():
+            return SOON if self._batching.may_send() else max(SOON, self._batching.rest())
+        if self._batching.out and not (self._terms.once or self._terms.detach):
+            return min(IDLE, max(SOON, self._batching.rest()))
         if self._terms.once:
             return None
         due = self._feed.next_due(await self._store.next_due())
@@ -242,6 +317,7 @@ class Pass:
 
     async def _hear(self) -> None:
         """Heed what came home since the last time."""
+        await self._hear_batches()
         endings, self._endings = self._endings, []
         for ending in endings:
             claim, outcome = ending.claim, ending.outcome
@@ -292,11 +368,32 @@ class Pass:
     async def _look(self) -> list[OpenRun]:
         await self._settle()
         runs = [run for run in await self._store.work(self._clock.wall()) if self._terms.only in (None, run.id)]
+        await self._stop_to_look(runs)
         await self._standing.read()
         self._feed.show(runs)
         self._looked = self._clock.steady()
         await self._flush()
         return runs
+
+    async def _stop_to_look(self, runs: Sequence[OpenRun]) -> None:
+        """A run whose pilots are home waits for a person, where a person wished it."""
+        for run in runs:
+            if run.look and not run.pilots:
+                now = self._clock.wall()
+                message = f"the pilots of {run.name} are home; the rest waits until somebody has looked"
+                pause = Pause(scope=PauseScope.RUN, subject=str(run.id), reason="look", message=message, since=now)
+                await self._store.stop_to_look(pause, run.id)
+                self._emit(
+                    Paused(
+                        at=now,
+                        scope=pause.scope,
+                        subject=pause.subject,
+                        reason=pause.reason,
+                        message=message,
+                        until=None,
+                        request_id=None,
+                    )
+                )
 
     def _tell_circuit(self) -> None:
         """Say once, at the first failure, that nothing gets through and that it is tried again."""
@@ -325,8 +422,10 @@ class Pass:
             self._emit(Draining(at=self._clock.wall(), in_flight=len(self._realtime.sending)))
         given_up = asyncio.create_task(self._shutdown.stopped())
         timeout = asyncio.create_task(self._clock.sleep(self._terms.grace))
+        batches = asyncio.create_task(self._batching.drain(asyncio.wait({given_up, timeout}, return_when=FIRST)))
         while self._tasks and not (given_up.done() or timeout.done()):
             await asyncio.wait({*self._tasks, given_up, timeout}, return_when=asyncio.FIRST_COMPLETED)
+        await batches
         given_up.cancel()
         timeout.cancel()
         for task in list(self._realtime.sending):
@@ -341,6 +440,9 @@ class Pass:
             self._purse.free(claim)
             self._standing.free(claim)
 
+    def _all_penniless(self) -> bool:
+        return all(run.id in self._batching.penniless for run, _model, _n in self._feed.packable())
+
     def _interrupted(self) -> Ended:
         return Ended(exit=Exit.INTERRUPTED, message="stopped; nothing is lost", spent=self._purse.spent)
 
@@ -352,8 +454,9 @@ class Pass:
             return of_surroundings(self._circuit.last, spent)
         if self._shutdown.stage is not Stage.WORKING:
             return self._interrupted()
-        if self._feed.penniless:
-            return of_money(list(self._feed.penniless.values()), self._purse.left(), spent)
+        penniless = {**self._batching.penniless, **self._feed.penniless}
+        if penniless:
+            return of_money(list(penniless.values()), self._purse.left(), spent)
         pause = self._feed.pause()
         if pause is not None:
             return of_pause(pause, spent)

@@ -25,6 +25,10 @@ class Terms:
     custom: Mapping[str, Limits] = field(default_factory=dict)  #: by lane; the user's word wins over all others
     most: int = 64  #: requests in flight in one lane at most
     cost: Callable[[str, Usage], Nanos | None]  #: of one realtime answer by model; None where no price is known
+    batch_cost: Callable[[str, Usage], Nanos | None]  #: of one answer of a batch
+    batch_percent: int = 50  #: of the realtime price that a batch costs at most
+    batch_queue: int | None = None  #: requests that may wait to be processed in all batches; None: no limit is known
+    detach: bool = False  #: end once everything is sent; do not wait for batches that are out
     grace: float = 60.0  #: seconds that what is in flight has to come home when the pass drains
     only: RunId | None = None  #: one run, and no other
     once: bool = False  #: do what is due now and end; do not wait for what is due later

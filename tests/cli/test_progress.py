@@ -15,7 +15,7 @@ from batchrun.cli.output import columns_of
 from batchrun.cli.progress import JsonLines, LogFile, Plain, Watch, style_of, watch
 from batchrun.cli.tally import Progress, Tally
 from batchrun.core import events
-from batchrun.core.job import JobId, Millis, Nanos, RunId
+from batchrun.core.job import BatchId, JobId, Millis, Nanos, RunId
 from batchrun.core.outcome import Flag, Usage
 from batchrun.errors import UsageError
 from tests.cli.conftest import Pipe, Terminal, screen
@@ -231,6 +231,9 @@ EVENTS: list[events.Event] = [
     events.LimitsLearned(at=AT, lane="sonnet", requests=50, input_tokens=None, output_tokens=8_000, source="headers"),
     PAUSED,
     events.Probed(at=AT, scope="account", subject="1", lifted=True),
+    events.BatchTurned(
+        at=AT, turn=events.Turn.SUBMITTED, batch=BatchId(1), run=RUN, n=200, message="200 jobs sent as one batch"
+    ),
     events.Trouble(at=AT, code="disk_full", message="the disk is full"),
     events.Draining(at=AT, in_flight=18),
     events.RunDone(at=AT, run=RUN, name="small"),
@@ -251,6 +254,7 @@ def test_every_event_has_words_and_a_record() -> None:
         "limits of sonnet a minute: 50 requests, 8,000 output tokens (from headers)",
         "the account is paused: the prepaid credit is used up: no credit (req_9)",
         "the account goes on: a probe was answered",
+        "200 jobs sent as one batch",
         "the disk is full",
         "stopping: 18 in flight may finish",
         "run small is done",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,13 +13,15 @@ from typing import Any
 import httpx2
 import sqlalchemy as sa
 
+from batchrun.claude.batches import Batches
 from batchrun.claude.client import Connection, build
 from batchrun.claude.messages import Messages
 from batchrun.core.account import Account, fingerprint
 from batchrun.core.claim import WorkerCard
 from batchrun.core.events import Event
-from batchrun.core.job import Nanos, RunId
+from batchrun.core.job import Millis, Nanos, RunId
 from batchrun.queue import tables as t
+from batchrun.queue.batchstore import QueueBatches
 from batchrun.queue.connect import open_queue
 from batchrun.queue.locks import Locks
 from batchrun.queue.store import QueueStore
@@ -65,8 +67,15 @@ class MortalStore:
         self.verbs = 0
         self.dead = asyncio.Event()
 
+    def also(self, other: object) -> Any:
+        """*other* dies when this one does; its verbs are counted here."""
+        return _Also(self, other)
+
     def __getattr__(self, name: str) -> Any:
-        verb = getattr(self._store, name)
+        return self.mortal(getattr(self._store, name))
+
+    def mortal(self, verb: Callable[..., Any]) -> Any:
+        """*verb*, as long as the process lives."""
 
         async def call(*args: Any, **kwargs: Any) -> Any:
             if self.dead.is_set():
@@ -85,6 +94,15 @@ class MortalStore:
             return result
 
         return call
+
+
+class _Also:
+    def __init__(self, store: MortalStore, other: object) -> None:
+        self._store = store
+        self._other = other
+
+    def __getattr__(self, name: str) -> Any:
+        return self._store.mortal(getattr(self._other, name))
 
 
 @dataclass
@@ -127,6 +145,10 @@ class World:
         budget: Nanos | None = None,
         worst: Nanos | None = WORST,
         est_input: int = 20,
+        mode: str = "realtime",
+        pilots: int = 0,
+        deadline: Millis | None = None,
+        on_unclear: str = "wait",
     ) -> RunId:
         """A run with one job for each prompt; its key is `name-number`."""
         with self.engine.begin() as tx:
@@ -135,7 +157,9 @@ class World:
                 t.runs,
                 name=name,
                 state="open",
-                mode="realtime",
+                mode=mode,
+                deadline=deadline,
+                on_unclear=on_unclear,
                 priority=priority,
                 source="[]",
                 created=0,
@@ -157,6 +181,7 @@ class World:
                     max_tokens=max_tokens,
                     worst=worst,
                     digest=b"0",
+                    way=2 if seq < pilots else 0,
                 )
                 tx.execute(t.requests.insert().values(job=job, own=json.dumps(body)))
             tx.execute(t.run_counts.insert().values(run=run, model=model, state="queued", n=len(prompts)))
@@ -170,6 +195,7 @@ class World:
             "limits": TABLES.limits,
             "tier": "auto",
             "most": 32,
+            "batch_cost": lambda model, usage: TABLES.prices.cost(model, usage, batch=True),
             "cost": lambda model, usage: TABLES.prices.cost(model, usage, batch=False),
         }
         return Terms(**(values | changes))
@@ -187,7 +213,9 @@ class World:
         before = asyncio.all_tasks()
         working = Pass(
             store=store,
+            batches=store.also(QueueBatches(Inline(self.engine))),
             transport=messages,
+            api=Batches(client, self.clock),
             clock=self.clock,
             dice=self.dice,
             sink=self.heard,

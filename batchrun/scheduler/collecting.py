@@ -1,0 +1,225 @@
+"""A batch's results come home: from the start of the file, in any order, stored as they come, as often as it takes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
+
+from batchrun.core.batch import Batch, CancelReason, Item, Ticket, Won, ticket_of
+from batchrun.core.claim import Claim, Finish, Kept
+from batchrun.core.events import BatchTurned, Event, Turn
+from batchrun.core.figures import count
+from batchrun.core.job import JobId, Millis, Nanos
+from batchrun.core.outcome import AccountStopped, Billed, Canceled, Outcome, Reply, Succeeded, billed
+from batchrun.core.polling import is_missing
+from batchrun.core.ports import BatchApi, BatchStore, Clock, Dice
+from batchrun.core.retry import RetryPolicy, Succeed, Wait, decide
+from batchrun.scheduler.purse import Purse
+from batchrun.scheduler.terms import Terms
+
+CHUNK = 500
+"""Answers that are stored at once, and held in memory."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Brought:
+    """What one download brought."""
+
+    won: int = 0
+    others: Counter[str] = field(default_factory=Counter)  #: errors and the like, by their type
+    stray: int = 0  #: lines that are not this batch's
+    missing: int = 0  #: jobs without a line
+    broken: Outcome | None = None  #: how the download failed, if it did
+    stop: AccountStopped | None = None  #: an item that concerns the whole account
+    spent: int = 0
+
+
+class Collecting:
+    """Stores what batches of one account bring."""
+
+    def __init__(
+        self,
+        *,
+        store: BatchStore,
+        api: BatchApi,
+        clock: Clock,
+        dice: Dice,
+        terms: Terms,
+        purse: Purse,
+        emit: Callable[[Event], None],
+    ) -> None:
+        self._store = store
+        self._api = api
+        self._clock = clock
+        self._dice = dice
+        self._terms = terms
+        self._purse = purse
+        self._emit = emit
+
+    async def first(self, remote: str) -> Ticket | Outcome | None:
+        """Whose batch *remote* is by the first line of its results: None for somebody else's."""
+        async with aclosing(self._api.results(remote)) as items:
+            async for item in items:
+                return ticket_of(item.custom_id) if isinstance(item, Item) else item
+        return None
+
+    async def collect(self, batch: Batch, date: Millis) -> Brought:
+        """Read and store the results of *batch*, which has ended; *date* is the server's clock."""
+        assert batch.remote is not None
+        pending = await self._store.collecting(batch.id)
+        expected = len(pending)
+        brought = await self._read(batch, batch.remote, pending)
+        brought.missing = len(pending)
+        if pending:
+            await self._short(batch, brought, date)
+        elif expected or brought.broken is None:  # a late batch holds nothing: it is over when its file is
+            await self._store.done(batch.id, self._clock.wall())
+            self._tell(Turn.COLLECTED, batch, _words(brought), brought.won)
+        return brought
+
+    async def repeated(self, batch: Batch, remote: str) -> None:
+        """*remote* is the same as *batch*, sent again by something between us and the API."""
+        brought = await self._read(batch, remote, {}, twice=True)
+        if brought.broken is None and await self._store.bought_twice(batch, remote, Nanos(brought.spent)):
+            self._tell(Turn.TWICE, batch, "something on the way repeated the request: it was bought twice", batch.n)
+
+    async def _short(self, batch: Batch, brought: Brought, date: Millis) -> None:
+        n = brought.missing
+        await self._store.short(batch.id, date)
+        self._tell(Turn.SHORT, batch, f"{count(n, 'result')} of its {batch.n:,} are missing; asked for again", n)
+        if not is_missing(batch.downloads + 1, batch.downloaded if batch.downloaded is not None else date, date):
+            return
+        now = self._clock.wall()
+        n = await self._store.missing(batch.id, now, "no line in the results of its batch")
+        self._tell(Turn.MISSING, batch, f"{count(n, 'result')} never came, and were possibly billed", n)
+        await self._store.done(batch.id, now)
+
+    async def _read(
+        self, batch: Batch, remote: str, pending: dict[JobId, tuple[int, int]], *, twice: bool = False
+    ) -> Brought:
+        brought = Brought()
+        won: list[Won] = []
+        others: list[tuple[Ticket, Outcome]] = []
+        async with aclosing(self._api.results(remote)) as items:
+            async for item in items:
+                if not isinstance(item, Item):
+                    brought.broken = item
+                    break
+                ticket = ticket_of(item.custom_id)
+                if ticket is None or ticket.token != batch.token or ticket.queue != batch.queue:
+                    brought.stray += 1
+                    continue
+                outcome, held = item.outcome, pending.get(ticket.job)
+                if isinstance(outcome, Succeeded) and held is not None and held[0] == ticket.attempt:
+                    del pending[ticket.job]
+                    cost = self._terms.batch_cost(batch.model, outcome.answer.usage)
+                    won.append(
+                        Won(job=ticket.job, attempt=ticket.attempt, worst=held[1], answer=outcome.answer, cost=cost)
+                    )
+                    if len(won) >= CHUNK:
+                        await self._keep(batch, won, brought)
+                        won = []
+                    continue
+                if held is not None and held[0] == ticket.attempt:
+                    del pending[ticket.job]
+                others.append((ticket, outcome))
+                if len(others) >= CHUNK:
+                    await self._finish(batch, others, brought, twice=twice)
+                    others = []
+        if won:
+            await self._keep(batch, won, brought)
+        if others:
+            await self._finish(batch, others, brought, twice=twice)
+        if brought.stray:
+            n = brought.stray
+            self._tell(Turn.STRAY, batch, f"{count(n, 'line')} of its results belong to no job of it; left out", n)
+        return brought
+
+    async def _keep(self, batch: Batch, won: Sequence[Won], brought: Brought) -> None:
+        if await self._store.keep(batch, won, self._clock.wall()):
+            brought.won += len(won)
+            spent = sum(each.cost if each.cost is not None else each.worst for each in won)
+            self._purse.book(sum(each.worst for each in won), spent)
+            brought.spent += spent
+            return
+        tickets = [Ticket(batch.queue, batch.token, each.job, each.attempt) for each in won]
+        outcomes = [Succeeded(reply=Reply(), answer=each.answer) for each in won]
+        await self._finish(batch, list(zip(tickets, outcomes, strict=True)), brought)
+
+    async def _finish(
+        self, batch: Batch, others: Sequence[tuple[Ticket, Outcome]], brought: Brought, *, twice: bool = False
+    ) -> None:
+        """Store what is no plain answer for a job that is held: errors, and answers that come late or again."""
+        claims = await self._store.claims(batch.id, [(ticket.job, ticket.attempt) for ticket, _ in others])
+        finishes = []
+        for ticket, outcome in others:
+            claim = claims.get(ticket.job)
+            if claim is None:
+                brought.stray += 1
+            elif not twice or isinstance(outcome, Succeeded):
+                finishes.append(self._ending(batch, claim, outcome))
+        for finish, kept in zip(finishes, await self._store.finish(finishes), strict=True):
+            spent = self._spent(finish)
+            if twice:
+                brought.spent += 0 if kept is Kept.LATE else spent
+                continue
+            if isinstance(finish.outcome, AccountStopped):
+                brought.stop = finish.outcome
+            if isinstance(finish.outcome, Succeeded):
+                brought.won += kept in {Kept.CURRENT, Kept.LATE}
+            else:
+                brought.others[finish.outcome.reply.error_type or "error"] += 1
+            self._purse.book(finish.claim.worst or 0, spent)
+
+    def _ending(self, batch: Batch, claim: Claim, outcome: Outcome) -> Finish:
+        now = self._clock.wall()
+        if isinstance(outcome, Canceled):
+            outcome = replace(outcome, by_user=batch.cancel is not CancelReason.RESCUE)
+        decision = (
+            Succeed()
+            if isinstance(outcome, Succeeded)
+            else decide(
+                outcome,
+                tries=claim.tries,
+                limited=0,
+                policy=RetryPolicy(tries=batch.tries),
+                jitter=self._dice.random(),
+            )
+        )
+        due = Millis(now + round(decision.seconds * 1000)) if isinstance(decision, Wait) else None
+        usage = outcome.answer.usage if isinstance(outcome, Succeeded) else None
+        return Finish(
+            claim=claim,
+            outcome=outcome,
+            decision=decision,
+            sent=batch.sent,
+            ended=now,
+            due=due,
+            cost=None if usage is None else self._terms.batch_cost(claim.model, usage),
+        )
+
+    def _spent(self, finish: Finish) -> int:
+        if billed(finish.outcome) is Billed.NO:
+            return 0
+        return finish.cost if finish.cost is not None else finish.claim.worst or 0
+
+    def _tell(self, turn: Turn, batch: Batch, message: str, n: int) -> None:
+        self._emit(
+            BatchTurned(
+                at=self._clock.wall(),
+                turn=turn,
+                batch=batch.id,
+                run=batch.run,
+                n=n,
+                message=message,
+                remote=batch.remote,
+            )
+        )
+
+
+def _words(brought: Brought) -> str:
+    parts = [f"{count(brought.won, 'answer')} stored"]
+    parts += [f"{n:,} {kind}" for kind, n in sorted(brought.others.items())]
+    return ", ".join(parts)

@@ -1,0 +1,250 @@
+"""Batches through a whole pass, in virtual time: sent once, found again, collected, and never bought twice."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from batchrun.core.events import BatchTurned, Turn
+from batchrun.core.job import Millis, RunId
+from batchrun.errors import Exit
+from batchrun.queue import cancelling
+from batchrun.queue import tables as t
+from batchrun.queue.writing import perform_now
+from batchrun.simulator.batchplan import BatchPlan, Verb
+from batchrun.simulator.effects import Kind, parse
+from batchrun.simulator.plan import Plan
+from tests.scheduler.test_pass import in_world
+from tests.scheduler.world import QUICK, World
+
+HOUR = 3600.0
+
+
+def questions(n: int) -> list[str]:
+    return [f"question {i}" for i in range(n)]
+
+
+def turns(world: World) -> list[Turn]:
+    return [event.turn for event in world.heard.of(BatchTurned)]
+
+
+def bought(world: World) -> int:
+    """Answers that were paid for beyond one for each question."""
+    return sum(len(entries) - 1 for entries in world.simulator.ledger.repeated().values())
+
+
+def planned(**changes: object) -> Plan:
+    return Plan(pace=QUICK, batches=BatchPlan(**changes))  # type: ignore[arg-type]
+
+
+def test_a_run_in_batches_ends_with_every_answer_at_half_the_price(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        world.add(questions(600), mode="batch")
+        ended = await world.live()
+        assert ended is not None
+        assert ended.exit is Exit.OK, ended
+        assert world.states() == {"succeeded": 600}
+        await world.simulator.settle()
+        assert bought(world) == 0
+        assert world.simulator.ledger.spent() == ended.spent
+        sizes = sorted(n for (n,) in world.rows(t.batches, t.batches.c.n))
+        assert sum(sizes) == 600
+        assert len(sizes) in {3, 4}
+        assert {state for (state,) in world.rows(t.batches, t.batches.c.state)} == {"done"}
+
+    in_world(tmp_path, story, planned())
+
+
+def test_who_detaches_ends_once_the_batches_stand_and_the_next_pass_collects(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        world.add(questions(100), mode="batch")
+        ended = await world.live(detach=True)
+        assert ended is not None
+        assert ended.exit is Exit.OK
+        assert world.states() == {"in_batch": 100}
+        await world.clock.sleep(10 * HOUR)
+        again = await world.live(once=True)
+        assert again is not None
+        assert world.states() == {"succeeded": 100}
+        assert turns(world) == [Turn.SUBMITTED, Turn.COLLECTED]
+
+    in_world(tmp_path, story, planned())
+
+
+def test_a_pilot_goes_first_and_its_refusal_stops_the_run(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        world.add(["[[simulate: 400]]", *questions(99)], mode="batch", pilots=1)
+        ended = await world.live()
+        assert ended is not None
+        assert ended.exit is Exit.FAILED_JOBS
+        assert "refused" in ended.message
+        assert world.states() == {"failed": 1, "queued": 99}
+        assert not world.rows(t.batches)
+
+    in_world(tmp_path, story, planned())
+
+
+def test_a_pilot_that_is_answered_opens_the_way(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        world.add(questions(100), mode="batch", pilots=1)
+        ended = await world.live()
+        assert ended is not None
+        assert world.states() == {"succeeded": 100}
+        assert sorted(n for (n,) in world.rows(t.batches, t.batches.c.n)) == [99]
+
+    in_world(tmp_path, story, planned())
+
+
+def test_a_create_whose_reply_is_lost_is_found_again_and_not_sent_again(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        world.add(questions(200), mode="batch")
+        ended = await world.live()
+        assert ended is not None
+        assert world.states() == {"succeeded": 200}
+        await world.simulator.settle()
+        assert bought(world) == 0
+        assert turns(world)[:2] == [Turn.UNCLEAR, Turn.ADOPTED]
+
+    in_world(tmp_path, story, planned(script={Verb.CREATE: parse("lose x1")}))
+
+
+def test_a_create_that_never_arrived_is_sent_again_after_the_settle_time(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        world.add(questions(200), mode="batch")
+        ended = await world.live()
+        assert ended is not None
+        assert world.states() == {"succeeded": 200}
+        await world.simulator.settle()
+        assert bought(world) == 0
+        assert turns(world) == [Turn.UNCLEAR, Turn.LOST, Turn.SUBMITTED, Turn.COLLECTED]
+
+    in_world(tmp_path, story, planned(script={Verb.CREATE: parse("500 x1")}))
+
+
+def test_what_a_gateway_sends_twice_is_noticed_and_booked_and_each_job_has_one_answer(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        run = world.add(questions(200), mode="batch")
+        await world.live()
+        assert world.states() == {"succeeded": 200}
+        await world.clock.sleep(3 * HOUR)
+        world.add(questions(200), name="another", mode="batch")  # gives the program a reason to look again
+        await world.live()
+        await world.simulator.settle()
+        assert bought(world) == 400  # the second run asks the same again, once
+        assert Turn.TWICE in turns(world)
+        spent = dict(world.rows(t.runs, t.runs.c.id, t.runs.c.spent))
+        assert sum(spent.values()) == world.simulator.ledger.spent()
+        assert spent[run] > spent[RunId(2)]
+
+    in_world(tmp_path, story, planned(script={Verb.CREATE: parse("twice x1")}))
+
+
+def test_downloads_that_break_are_begun_anew_and_nothing_is_stored_twice(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        world.add(questions(900), mode="batch")
+        await world.live()
+        assert world.states() == {"succeeded": 900}
+        await world.simulator.settle()
+        assert bought(world) == 0
+
+    in_world(tmp_path, story, planned(script={Verb.RESULTS: parse("cut x3, short x2, 500 x1, drop x1")}))
+
+
+def test_lines_that_never_come_are_possibly_billed_and_asked_again(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        world.add(questions(200), mode="batch")
+        await world.live()
+        assert world.states() == {"succeeded": 200}
+        assert Turn.MISSING in turns(world)
+        ((possibly,),) = world.rows(t.runs, t.runs.c.possibly)
+        assert possibly > 0
+
+    in_world(tmp_path, story, planned(items={Kind.NO_LINE: 0.05}))
+
+
+def test_expired_and_errored_items_are_tried_again_within_their_bound(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        world.add(questions(300), mode="batch")
+        await world.live()
+        assert world.states()["succeeded"] > 290
+        assert set(world.states()) <= {"succeeded", "failed"}
+
+    in_world(tmp_path, story, planned(items={Kind.EXPIRED: 0.1, Kind.OVERLOADED: 0.1}))
+
+
+def test_a_cancelled_run_keeps_what_its_batches_have_done(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        run = world.add(questions(300), mode="batch")
+        await world.live(detach=True)
+        await world.clock.sleep(600)
+        now = world.clock.wall()
+        cancelling.cancel_run(lambda op: perform_now(world.engine, op), run, now)
+        await world.live()
+        states = world.states()
+        assert set(states) <= {"succeeded", "cancelled"}
+        assert states["cancelled"] > 0
+        assert Turn.CANCELLING in turns(world)
+
+    in_world(tmp_path, story, planned(minutes=60.0))
+
+
+def test_a_deadline_calls_back_what_is_not_done_and_sends_it_realtime(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        deadline = Millis(world.clock.wall() + round(3 * HOUR * 1000))
+        world.add(questions(300), mode="auto", deadline=deadline)
+        ended = await world.live()
+        assert ended is not None
+        assert world.states() == {"succeeded": 300}
+        assert world.clock.wall() <= deadline
+        assert Turn.RESCUED in turns(world)
+        await world.simulator.settle()
+        assert bought(world) == 0
+        ways = [via for (via,) in world.rows(t.attempts, t.attempts.c.via)]
+        assert "realtime" in ways
+
+    in_world(tmp_path, story, planned(minutes=900.0))
+
+
+def test_foreign_batches_of_the_same_size_are_cleared_by_their_first_line(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        world.add(questions(200), mode="batch")
+        world.simulator.foreign_batch(200, minutes=30.0)
+        await world.live()
+        assert world.states() == {"succeeded": 200}
+        await world.simulator.settle()
+        assert bought(world) == 0
+        assert Turn.FOREIGN in turns(world)
+
+    in_world(tmp_path, story, planned(script={Verb.CREATE: parse("drop x1")}))
+
+
+def test_a_batch_that_is_deleted_holds_its_jobs_instead_of_buying_them_again(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        world.add(questions(200), mode="batch")
+        await world.live(detach=True)
+        ((remote,),) = world.rows(t.batches, t.batches.c.remote_id)
+        await world.clock.sleep(10 * HOUR)
+        await world.simulator.delete_batch(remote)
+        await world.live()
+        assert world.states() == {"held": 200}
+        assert Turn.GONE in turns(world)
+
+    in_world(tmp_path, story, planned())
+
+
+def test_a_pass_that_dies_at_any_verb_buys_nothing_twice(tmp_path: Path) -> None:
+    for at in range(1, 40):
+        for after in (False, True):
+            folder = tmp_path / f"{at}-{after}"
+            folder.mkdir()
+
+            async def story(world: World, at: int = at, after: bool = after) -> None:
+                world.add(questions(60), mode="batch", pilots=1)
+                await world.live(dies_at=at, after=after)
+                await world.live()
+                assert world.states() == {"succeeded": 60}, (at, after)
+                await world.simulator.settle()
+                ((possibly,),) = world.rows(t.runs, t.runs.c.possibly)
+                assert bought(world) <= 1, (at, after)  # the pilot, which went realtime
+                assert bought(world) <= possibly, (at, after)
+
+            in_world(folder, story, planned())
