@@ -309,7 +309,7 @@ def test_what_an_answer_or_an_id_contains_never_reaches_the_terminal_as_a_comman
 def test_a_reader_that_goes_away_ends_it_quietly(home: Home) -> None:
     home.key()
     home.file("jobs.jsonl", "".join(line(f"j{n}", f"{n}") for n in range(200)))
-    assert home("submit", "jobs.jsonl", "--yes").code == 0
+    assert home("submit", "jobs.jsonl", "--yes", "--mode", "realtime").code == 0
     with subprocess.Popen(
         [sys.executable, "-m", "batchrun", "export", "-o", "-"],
         cwd=home.folder,
