@@ -55,6 +55,14 @@ def test_batches_get_ten_minutes_or_are_not_tried() -> None:
     assert not chosen(hours=just - 0.01).batch
 
 
+def test_batches_that_were_asked_for_are_tried_until_the_moment_of_their_rescue() -> None:
+    needed = (HOUR * MARGIN + ENDING) / HOUR
+    assert chosen(Mode.BATCH, hours=needed + 0.01).batch
+    over = chosen(Mode.BATCH, hours=needed - 0.01)
+    assert not over.batch
+    assert over.why.endswith("too near the deadline for batches")
+
+
 def test_a_run_due_yesterday_goes_realtime() -> None:
     assert not chosen(hours=-24).batch
 
@@ -82,6 +90,14 @@ def test_auto_never_sends_a_batch_that_would_have_to_be_rescued_already(
         assert way.rescue is not None
         assert way.rescue >= NOW + WORTH * 1000
         assert way.rescue < NOW + hours * HOUR * 1000
+
+
+@given(mode=MODES, jobs=JOBS, hours=HOURS, seconds=SECONDS)
+def test_no_mode_sends_a_batch_whose_rescue_is_past(
+    mode: Mode, jobs: int, hours: float | None, seconds: float | None
+) -> None:
+    way = chosen(mode, jobs=jobs, hours=hours, seconds=seconds)
+    assert not way.batch or way.rescue is None or way.rescue >= NOW
 
 
 @given(jobs=JOBS, hours=HOURS, seconds=SECONDS)
