@@ -62,7 +62,7 @@ MOST_LOOKED_AT = 10_000
     "--pilot",
     type=click.IntRange(1, MOST_LOOKED_AT),
     metavar="N",
-    help="Send the first N jobs, in realtime, and stop so that you can look; `batchrun run` goes on.",
+    help="Send the first N jobs, in realtime, and stop so that you can look; `batchrun resume` lets the rest go.",
 )
 @click.option("--no-pilot", is_flag=True, help="Put all jobs into batches at once, without one of each kind ahead.")
 @options.setting("on_unclear")
