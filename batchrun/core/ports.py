@@ -181,7 +181,7 @@ class BatchStore(Protocol):
     """
 
     async def attended(self, account: int) -> Sequence[Batch]:
-        """The batches of *account* that are unresolved or stand at the API, the lost ones, those that may stand twice."""
+        """The batches of *account* that are unresolved, stand at the API, are lost, or may stand twice."""
         ...
 
     async def by_token(self, token: str) -> Batch | None: ...

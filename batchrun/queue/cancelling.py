@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from batchrun.core.job import JobId, Millis, RunId
 from batchrun.core.states import ARROWS, RunState, State, sources_of
-from batchrun.queue import batches
+from batchrun.queue import batches, pauses
 from batchrun.queue.statement import Statement, lit, param
 from batchrun.queue.tables import ASIDE, jobs, run_counts, runs
 from batchrun.queue.transaction import Transaction, is_state
@@ -199,7 +199,11 @@ def is_cancelled(tx: Transaction, run: RunId) -> bool:
 
 
 def reopen(tx: Transaction, run: RunId, now: Millis) -> bool:
-    """A run with new work is open again; what its cancel had not reached at `finish_cancel` is cancelled first."""
+    """A run with new work is open again; what its cancel had not reached at `finish_cancel` is cancelled first.
+
+    A pause for what its jobs asked before is over: a person has seen to it.
+    """
     while cancel_some(tx, run, now):
         pass
+    pauses.lift_refusals(tx, run)
     return bool(tx.run(_REOPEN, it=run))

@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from batchrun.core.claim import Claim
-from batchrun.core.job import JobId, Millis, Nanos, RunId, WorkerId
+from batchrun.core.job import JobId, Millis, Nanos, RunId, Way, WorkerId
 from batchrun.core.states import ARROWS, State
 from batchrun.queue.bodies import SharedParts, whole
 from batchrun.queue.runs import Terms
@@ -38,9 +38,6 @@ def _next(*more: sa.ColumnElement[bool]) -> Statement:
         .with_for_update(skip_locked=True)
     )
 
-
-PILOT = 2
-"""The `way` of a job that goes ahead of a batch of its like."""
 
 _BOUNDED = jobs.c.worst.is_not(None)
 _REALTIME = jobs.c.way > lit(0)
@@ -116,7 +113,7 @@ def claim(
             claimed=now,
             betas=terms.betas,
             headers=terms.headers,
-            pilot=way == PILOT,
+            pilot=way == Way.PILOT,
         )
         for job, key, was, tries, est_input, max_tokens, worst, _size, way in rows
     )

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from batchrun.core.job import Millis, RunId
 from batchrun.core.pause import Pause, PauseScope
-from batchrun.queue.statement import Statement, insert_or, param
+from batchrun.queue.statement import Statement, insert_or, lit, param
 from batchrun.queue.tables import pauses
 from batchrun.queue.transaction import Transaction
 
@@ -29,6 +29,20 @@ _MEND = Statement(
     )
 )
 _LIFT = Statement(pauses.delete().where(pauses.c.scope == param("the_scope"), pauses.c.subject == param("the_subject")))
+
+
+_LIFT_REFUSALS = Statement(
+    pauses.delete().where(
+        pauses.c.scope == lit(PauseScope.RUN),
+        pauses.c.subject == param("the_subject"),
+        pauses.c.reason.in_([lit("refusals"), lit("pilot")]),
+    )
+)
+
+
+def lift_refusals(tx: Transaction, run: RunId) -> None:
+    """*run* is not paused any more for what its jobs asked before."""
+    tx.run(_LIFT_REFUSALS, the_subject=str(run))
 
 
 def standing(tx: Transaction) -> Sequence[Pause]:

@@ -129,6 +129,10 @@ def pause_words(pause: Pause) -> tuple[str, str]:
             )
         case PauseScope.RUN if pause.reason == "refusals":
             return "many of its jobs in a row were refused with the same words", "see `batchrun errors`"
+        case PauseScope.RUN if pause.reason == "pilot":
+            return "the first job of its kind was refused, before any batch was sent", "see `batchrun errors`"
+        case PauseScope.RUN if pause.reason == "look":
+            return "its pilots are home, for you to look at", "`batchrun results`, then `batchrun resume`"
         case _ if pause.reason == "user":
             return "by hand", ""
         case _:

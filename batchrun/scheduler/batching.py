@@ -39,6 +39,7 @@ class Heard:
     outcome: Outcome
     began: float
     claim: Claim | None = None
+    hopeless: bool = False  #: the run of *claim* needs a person
 
 
 class Batching:
@@ -90,6 +91,7 @@ class Batching:
         self._failures = 0  # looks that failed in a row
         self._crowded = False
         self.heard: list[Heard] = []
+        self.answered: float | None = None  #: steady time at which a call left that the API answered as asked
         self.penniless: dict[RunId, OpenRun] = {}
         self.broken: BaseException | None = None
 
@@ -117,14 +119,21 @@ class Batching:
     def rest(self) -> float:
         """Seconds until something is due here."""
         now = self._clock.steady()
-        moments = [self._next_look]
+        looks = self._attended or self._mark is None
+        moments = [self._next_look] if looks else []
         if self._resting_until > now:
             moments.append(self._resting_until)
-        return max(0.0, min(moments) - now)
+        return max(0.0, min(moments, default=now) - now)
+
+    @property
+    def full(self) -> bool:
+        """Whether no batch can be sent until one that is out is at its end, or is resolved."""
+        room = self.room()
+        return self._crowded or (room is not None and room <= 0)
 
     def may_send(self) -> bool:
         """Whether another batch may be sent now."""
-        ready = self._mark is not None and not self._closed and not self._crowded
+        ready = self._mark is not None and not self._closed and not self.full
         return ready and len(self._sending) < SENDERS and self._clock.steady() >= self._resting_until
 
     def room(self) -> int | None:
@@ -211,6 +220,7 @@ class Batching:
             self.heard.append(Heard(outcome=looked.outcome, began=began))
         if looked.mark is not None:
             self._mark = looked.mark
+            self.answered = began
         for batch in looked.ended:
             self._collect(batch, looked)
         for batch, remote in looked.repeated:
@@ -255,7 +265,9 @@ class Batching:
             self._rests = 0
             self._mark = Mark(newest=created.remote.id, date=max(mark.date, created.remote.created))
         elif created.outcome is not None:
-            self.heard.append(Heard(outcome=created.outcome, began=created.began, claim=created.claim))
+            self.heard.append(
+                Heard(outcome=created.outcome, began=created.began, claim=created.claim, hopeless=created.hopeless)
+            )
             self._back_off(created)
         if created.n:
             self._attended = await self._store.attended(account)

@@ -101,7 +101,7 @@ class Collecting:
     ) -> Brought:
         brought = Brought()
         won: list[Won] = []
-        others: list[tuple[Ticket, Outcome]] = []
+        others: list[tuple[Ticket, Outcome, bool]] = []
         async with aclosing(self._api.results(remote)) as items:
             async for item in items:
                 if not isinstance(item, Item):
@@ -122,9 +122,10 @@ class Collecting:
                         await self._keep(batch, won, brought)
                         won = []
                     continue
-                if held is not None and held[0] == ticket.attempt:
+                holds = held is not None and held[0] == ticket.attempt
+                if holds:
                     del pending[ticket.job]
-                others.append((ticket, outcome))
+                others.append((ticket, outcome, holds))
                 if len(others) >= CHUNK:
                     await self._finish(batch, others, brought, twice=twice)
                     others = []
@@ -144,26 +145,31 @@ class Collecting:
             self._purse.book(sum(each.worst for each in won), spent)
             brought.spent += spent
             return
-        tickets = [Ticket(batch.queue, batch.token, each.job, each.attempt) for each in won]
-        outcomes = [Succeeded(reply=Reply(), answer=each.answer) for each in won]
-        await self._finish(batch, list(zip(tickets, outcomes, strict=True)), brought)
+        await self._finish(batch, [(_ticket(batch, each), _answered(each), True) for each in won], brought)
 
     async def _finish(
-        self, batch: Batch, others: Sequence[tuple[Ticket, Outcome]], brought: Brought, *, twice: bool = False
+        self, batch: Batch, others: Sequence[tuple[Ticket, Outcome, bool]], brought: Brought, *, twice: bool = False
     ) -> None:
-        """Store what is no plain answer for a job that is held: errors, and answers that come late or again."""
-        claims = await self._store.claims(batch.id, [(ticket.job, ticket.attempt) for ticket, _ in others])
-        finishes = []
-        for ticket, outcome in others:
+        """Store what is no plain answer for a job that is held: errors, and answers that come late or again.
+
+        Of each it is told whether the batch held its job when it was read: else it may have been stored before.
+        """
+        claims = await self._store.claims(batch.id, [(ticket.job, ticket.attempt) for ticket, _, _ in others])
+        finishes, were_held = [], []
+        for ticket, outcome, holds in others:
             claim = claims.get(ticket.job)
             if claim is None:
                 brought.stray += 1
             elif not twice or isinstance(outcome, Succeeded):
                 finishes.append(self._ending(batch, claim, outcome))
-        for finish, kept in zip(finishes, await self._store.finish(finishes), strict=True):
+                were_held.append(holds)
+        stored = await self._store.finish(finishes) if finishes else ()
+        for finish, holds, kept in zip(finishes, were_held, stored, strict=True):
             spent = self._spent(finish)
             if twice:
                 brought.spent += 0 if kept is Kept.LATE else spent
+                continue
+            if not holds and kept is not Kept.LATE:
                 continue
             if isinstance(finish.outcome, AccountStopped):
                 brought.stop = finish.outcome
@@ -171,7 +177,7 @@ class Collecting:
                 brought.won += kept in {Kept.CURRENT, Kept.LATE}
             else:
                 brought.others[finish.outcome.reply.error_type or "error"] += 1
-            self._purse.book(finish.claim.worst or 0, spent)
+            self._purse.book((finish.claim.worst or 0) if holds else 0, spent)
 
     def _ending(self, batch: Batch, claim: Claim, outcome: Outcome) -> Finish:
         now = self._clock.wall()
@@ -217,6 +223,14 @@ class Collecting:
                 remote=batch.remote,
             )
         )
+
+
+def _ticket(batch: Batch, won: Won) -> Ticket:
+    return Ticket(batch.queue, batch.token, won.job, won.attempt)
+
+
+def _answered(won: Won) -> Succeeded:
+    return Succeeded(reply=Reply(), answer=won.answer)
 
 
 def _words(brought: Brought) -> str:

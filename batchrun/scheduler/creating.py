@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import assert_never
@@ -12,7 +13,7 @@ from batchrun.core.claim import Claim, Finish, OpenRun
 from batchrun.core.events import BatchTurned, Event, Turn
 from batchrun.core.figures import count
 from batchrun.core.job import Millis, RunId, WorkerId
-from batchrun.core.outcome import Outcome, RateLimited, Refused
+from batchrun.core.outcome import Outcome, Refused
 from batchrun.core.packing import BYTES, MOST, body, draw
 from batchrun.core.ports import BatchApi, BatchStore, Clock, Dice
 from batchrun.core.retry import Fail
@@ -24,6 +25,12 @@ PROMPT = 5.0
 """Seconds within which a batch leaves after it was written that it is leaving; a machine that slept has to ask anew."""
 
 TOO_LARGE = 413
+
+OF_THE_CONTENT = frozenset({400, 413, 422})
+"""Statuses that speak of the requests in a batch, or of its size."""
+
+ALONE = 3
+"""Requests in a row that are refused one by one, after which their run pauses: it is not them."""
 
 _CULPRIT = re.compile(r"\brequests\.([0-9]+)\b")
 
@@ -49,6 +56,7 @@ class Created:
     claim: Claim | None = None  #: one job of it, on whose behalf the API spoke
     penniless: bool = False
     crowded: bool = False  #: no size is free until an unclear batch is resolved
+    hopeless: bool = False  #: what the API refuses is not one request or the size: a person has to see to it
 
 
 class Creating:
@@ -77,6 +85,7 @@ class Creating:
         self._may_send = may_send
         self._emit = emit
         self._most: dict[tuple[RunId, str], int] = {}  # requests, after a refusal that names none
+        self._alone: Counter[RunId] = Counter()  # refusals in a row that a single request is to blame for
         self._bytes: dict[tuple[RunId, str], int] = {}  # after a 413
 
     async def send(self, run: OpenRun, model: str, queued: int, account: int, mark: Mark) -> Created:
@@ -115,11 +124,20 @@ class Creating:
         began = self._clock.steady()
         answer = await self._api.create(sent, betas=intent.betas, headers=intent.headers)
         if isinstance(answer, Remote):
+            self._alone.pop(run.id, None)
             await self._store.submitted(intent.id, answer, self._clock.wall())
             self._tell(Turn.SUBMITTED, intent, f"{count(intent.n, 'job')} sent as one batch", answer.id)
             return Created(run=run, model=model, began=began, n=intent.n, remote=answer)
         out = await self._refused(intent, lines, answer, len(sent))
-        return Created(run=run, model=model, began=began, n=out, outcome=answer, claim=self._claim(intent, lines[0]))
+        return Created(
+            run=run,
+            model=model,
+            began=began,
+            n=out,
+            outcome=answer,
+            claim=self._claim(intent, lines[0]),
+            hopeless=_hopeless(answer) or self._alone[run.id] >= ALONE,
+        )
 
     def _unsendable(self, intent: Intent, lines: Sequence[Line], sent: bytes) -> str | None:
         if len(lines) != intent.n:
@@ -152,12 +170,14 @@ class Creating:
     def _culprit(self, intent: Intent, lines: Sequence[Line], answer: Outcome, size: int) -> Line | None:
         """The request that is to blame for a refusal, if one is known; else the next batch is half as large."""
         key = intent.run, intent.model
-        if isinstance(answer, RateLimited) or not isinstance(answer, Refused) or answer.reply.status is None:
+        if not isinstance(answer, Refused) or _hopeless(answer):
             return None
         named = _CULPRIT.search(answer.reply.message)
         if named is not None and int(named[1]) < len(lines):
             return lines[int(named[1])]
         if len(lines) == 1:
+            self._alone[intent.run] += 1
+            self._most.pop(key, None)  # whoever is to blame is found: the others go as before
             return lines[0]
         self._most[key] = max(1, len(lines) // 2)
         if answer.reply.status == TOO_LARGE:
@@ -205,6 +225,11 @@ class Creating:
                 remote=remote,
             )
         )
+
+
+def _hopeless(answer: Outcome) -> bool:
+    """Whether *answer* refuses batches as such: headers that cannot be sent, an address that knows none."""
+    return isinstance(answer, Refused) and answer.reply.status not in OF_THE_CONTENT
 
 
 _LETTERS = "0123456789abcdefghijklmnopqrstuvwxyz"

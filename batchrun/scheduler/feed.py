@@ -112,8 +112,11 @@ class Feed:
 
     def packable(self) -> Iterator[tuple[OpenRun, str, int]]:
         """Each (run, model) whose queued jobs may go in a batch now, and how many they are."""
-        if self._circuit.open or not self.sure:
-            return
+        if not self._circuit.open and self.sure:
+            yield from self.may_pack()
+
+    def may_pack(self) -> Iterator[tuple[OpenRun, str, int]]:
+        """The same once the way to the API is open and the account is known."""
         for (run, model), n in list(self._packable.items()):
             if model not in self._runs[run].pilots and self._allowed(self._runs[run], model) is None:
                 yield self._runs[run], model, n

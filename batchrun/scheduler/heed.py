@@ -144,8 +144,13 @@ class Heed:
         self._standing.free(claim)
         return events
 
-    async def hear_call(self, outcome: Outcome, claim: Claim | None, began: float) -> list[Event]:
-        """What follows from a call that was about batches; *claim* is a job on whose behalf it was made, if any was."""
+    async def hear_call(
+        self, outcome: Outcome, claim: Claim | None, began: float, *, hopeless: bool = False
+    ) -> list[Event]:
+        """What follows from a call that was about batches; *claim* is a job on whose behalf it was made, if any was.
+
+        *hopeless*: batches of its run are refused as such.
+        """
         now = self._clock.wall()
         if scope(outcome) is not Scope.ENVIRONMENT:
             self._circuit.close(began)
@@ -163,6 +168,10 @@ class Heed:
             )
         if scope(outcome) is Scope.ENVIRONMENT:
             self._circuit.fail(outcome.reply, self._clock.steady())
+        if hopeless and claim is not None:
+            return await self._standing.pause(
+                PauseScope.RUN, claim=claim, reason="refusals", reply=outcome.reply, until=None, now=now
+            )
         return []
 
     def _learn(self, ending: Ending) -> list[Event]:

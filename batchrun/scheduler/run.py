@@ -248,20 +248,20 @@ class Pass:
         for run in self._feed.rescues():
             await batching.rescue(run)
         batching.look(self._account.id, wanted=self._feed.wants_batches)
-        room = batching.room()
-        for run_, model, n in self._feed.packable():
-            if not batching.may_send() or run_.id in batching.penniless or batching.is_sending(run_.id):
-                continue
-            if room is None or room > 0:
-                batching.send(run_, model, n if room is None else min(n, room), self._account.id)
-                self._feed.packed(run_.id, model)
+        for to_send, model, n in self._feed.packable():
+            if batching.may_send() and to_send.id not in batching.penniless and not batching.is_sending(to_send.id):
+                room = batching.room()
+                batching.send(to_send, model, n if room is None else min(n, room), self._account.id)
+                self._feed.packed(to_send.id, model)
 
     async def _hear_batches(self) -> None:
         heard, self._batching.heard = self._batching.heard, []
         if self._batching.listed:
             self._feed.sure = True  # the API has listed the workspace's batches for this very key
+        if self._batching.answered is not None:
+            self._circuit.close(self._batching.answered)
         for each in heard:
-            for event in await self._heed.hear_call(each.outcome, each.claim, each.began):
+            for event in await self._heed.hear_call(each.outcome, each.claim, each.began, hopeless=each.hopeless):
                 self._emit(event)
 
     def _over(self) -> bool:
@@ -283,9 +283,11 @@ class Pass:
             await self._look()  # somebody may have submitted more while the last job was out
             if next(self._feed.open(), None) is not None:
                 return SOON
-        if next(self._feed.packable(), None) is not None and not self._all_penniless():
-            return SOON if self._batching.may_send() else max(SOON, self._batching.rest())
-        if self._batching.out and not (self._terms.once or self._terms.detach):
+        stays = not (self._terms.once or self._terms.detach)
+        if self._may_pack() and (stays or not self._batching.full):
+            rest = max(self._batching.rest(), self._circuit.rest(self._clock.steady()))
+            return min(IDLE, max(SOON, rest))
+        if self._batching.out and stays:
             return min(IDLE, max(SOON, self._batching.rest()))
         if self._terms.once:
             return None
@@ -440,8 +442,9 @@ class Pass:
             self._purse.free(claim)
             self._standing.free(claim)
 
-    def _all_penniless(self) -> bool:
-        return all(run.id in self._batching.penniless for run, _model, _n in self._feed.packable())
+    def _may_pack(self) -> bool:
+        """Whether more batches can be sent, now or when the way is open."""
+        return any(run.id not in self._batching.penniless for run, _model, _n in self._feed.may_pack())
 
     def _interrupted(self) -> Ended:
         return Ended(exit=Exit.INTERRUPTED, message="stopped; nothing is lost", spent=self._purse.spent)
