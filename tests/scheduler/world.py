@@ -133,6 +133,7 @@ class World:
         self.engine.dispose()
         self.heard = Heard()
         self.shutdown = Shutdown()
+        self.dead = asyncio.Event()  # of the current life: whoever sets it kills the program
 
     def add(
         self,
@@ -210,6 +211,7 @@ class World:
         client = build(Connection(secret=self.secret, base_url=URL), http)
         messages = Messages(client, self.clock, 8192)
         self.shutdown = Shutdown()
+        self.dead = store.dead
         before = asyncio.all_tasks()
         working = Pass(
             store=store,
