@@ -155,6 +155,27 @@ class Stock:
             )
         return job
 
+    def batch(self, run: int, state: str = "submitted", *, n: int = 200, **values: Any) -> int:
+        """A batch sent at noon; one that is known to stand has a remote id."""
+        account = self.sql.execute("SELECT MIN(id) FROM accounts").fetchone()[0] or self.account()
+        (number,) = self.sql.execute("SELECT COALESCE(MAX(id), 0) + 1 FROM batches").fetchone()
+        row: dict[str, Any] = {
+            "token": f"token{number}",
+            "run": run,
+            "account": account,
+            "state": state,
+            "n": n,
+            "bytes": 1000 * n,
+            "intended": NOON,
+            "sent": NOON,
+            "watermark_date": NOON,
+            "model": "claude-test-1",
+        }
+        if state in {"submitted", "collecting", "done", "gone"}:
+            row |= {"remote_id": f"msgbatch_{number:02}", "processing": "in_progress", "submitted": NOON}
+            row |= {"created": NOON, "expires": NOON + 24 * 60 * MINUTE}
+        return self.add("batches", **(row | values))
+
     def many(self, run: int, n: int, state: str = "queued", *, error: str = "", first: int = 1) -> None:
         """*n* jobs in one statement; those that are final have an attempt."""
         final = state in {"succeeded", "failed", "cancelled"}

@@ -20,6 +20,7 @@ from batchrun import __version__
 from batchrun.core.job import Millis, Nanos, RunId, WorkerId
 from batchrun.core.suggest import did_you_mean
 from batchrun.errors import SchemaError, StoreError, UsageError
+from batchrun.queue.batchrows import BATCH, BatchRow, batch_of
 from batchrun.queue.rows import PAUSE, RUN, Overview, RunSummary, WorkerRow, pause_of, run_of
 from batchrun.queue.schema import VERSION
 
@@ -29,6 +30,8 @@ PATIENCE = 5.0
 SHOWN = 10
 """A status shows every run that is not done, and so many of the newest that are."""
 
+BATCHES = 200
+"""Open batches that a status looks at: it costs the same however many there are."""
 
 MODELS = 50
 """Models of a run up to which it is looked what its next jobs cost."""
@@ -82,6 +85,7 @@ WHERE c.run = ? AND c.state = 'queued' AND c.n > 0 AND r.state = 'open' AND r.bu
 """
 _NEXT_DUE = "SELECT MIN(due) FROM jobs WHERE state = 'waiting'"
 _PRESENT = """SELECT id, role, pid, host, command, started FROM workers WHERE "left" IS NULL ORDER BY id"""
+_BATCHES = f"{BATCH} WHERE b.state = ? LIMIT ?"  # by one index, in its order
 _PAUSES = f"SELECT {PAUSE} FROM pauses ORDER BY since, scope, subject"
 
 _LATEST = """
@@ -147,7 +151,15 @@ class Reading:
                 loaders=frozenset(one.id for one in present if one.role == "loader"),
                 next_due=self.rows(_NEXT_DUE)[0][0],
                 older=self.rows(_RUNS_TOTAL)[0][0] - len(found),
+                batches=self._open_batches(),
             )
+
+    def _open_batches(self) -> tuple[BatchRow, ...]:
+        """Those that need a person's eye first; of many that stand only some."""
+        found: list[BatchRow] = []
+        for state in ("unclear", "sending", "intent", "collecting", "submitted"):
+            found += [batch_of(row) for row in self.rows(_BATCHES, state, BATCHES - len(found))]
+        return tuple(found)
 
     def _present(self) -> tuple[WorkerRow, ...]:
         """Who came, did not leave, and still lives: the kernel keeps a lock for each."""

@@ -12,6 +12,7 @@ from batchrun.core.account import Account
 from batchrun.core.job import Millis, Nanos, RunId, WorkerId
 from batchrun.core.pause import Pause, PauseScope
 from batchrun.core.states import FINAL, OUT, RunState, State
+from batchrun.queue.batchrows import BatchRow
 
 NOTHING = Nanos(0)
 
@@ -93,6 +94,7 @@ class Overview:
     loaders: frozenset[WorkerId]  #: those that live and add jobs
     next_due: Millis | None  #: when the earliest waiting job of any run is due
     older: int  #: how many done runs were left out
+    batches: tuple[BatchRow, ...] = ()  #: the oldest that are being sent, unclear or out
 
 
 RUN = """r.id, r.name, r.state, r.mode, r.loader, r.source, r.source_digest, r.account, r.account_name, a.origin,

@@ -6,11 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from batchrun.core.choice import Mode, choose
 from batchrun.core.figures import count, dollars, hour, span
 from batchrun.core.job import Millis, Nanos
 from batchrun.core.pause import Pause, PauseScope
 from batchrun.core.states import RunState, State
+from batchrun.queue.batchrows import BatchRow
 from batchrun.queue.rows import Overview, RunSummary
+from batchrun.report import batches
 from batchrun.report.cures import pause_words, word
 
 _LABELS = (
@@ -37,21 +40,38 @@ class Line:
     command: str = ""
 
 
-def lines(run: RunSummary, seen: Overview, *, errors: Sequence[tuple[str, int | None]] = (), now: Millis) -> list[Line]:
-    """The states that have jobs, and *succeeded* always. `errors` are the classes of what failed, with their counts."""
+def lines(
+    run: RunSummary,
+    seen: Overview,
+    *,
+    errors: Sequence[tuple[str, int | None]] = (),
+    held: frozenset[str] = frozenset(),
+    now: Millis,
+) -> list[Line]:
+    """The states that have jobs, and *succeeded* always.
+
+    `errors` are the classes of what failed, with their counts, *held* those of what is held.
+    """
     shown = []
     for state, label in _LABELS:
         n = run.n(state)
         if n or state is State.SUCCEEDED:
-            note, command = _note(state, run, seen, errors, now)
+            note, command = _note(state, run, seen, errors, held, now)
             shown.append(Line(state=state, label=label, n=n, note=note, command=command))
     return shown
 
 
 def _note(
-    state: State, run: RunSummary, seen: Overview, errors: Sequence[tuple[str, int | None]], now: Millis
+    state: State,
+    run: RunSummary,
+    seen: Overview,
+    errors: Sequence[tuple[str, int | None]],
+    held: frozenset[str],
+    now: Millis,
 ) -> tuple[str, str]:
     match state:
+        case State.IN_BATCH:
+            return batches.out(of_run(run, seen), now), ""
         case State.RUNNING if not seen.workers:
             return "their worker died; the next batchrun run takes them over", ""
         case State.WAITING if seen.next_due is not None:
@@ -61,9 +81,31 @@ def _note(
             named = ", ".join(name if n is None else f"{n:,} {name}" for name, n in errors)
             return named, f"batchrun errors {word(run.name)}"
         case State.HELD:
-            return "possibly billed when a worker died", f"batchrun errors {word(run.name)}"
+            return held_because(held), f"batchrun errors {word(run.name)}"
         case _:
             return "", ""
+
+
+def held_because(errors: frozenset[str]) -> str:
+    """Why jobs are held, by their classes of error."""
+    return ", ".join(
+        sorted({batches.HELD.get(error, "possibly billed when a worker died") for error in errors or {""}})
+    )
+
+
+def of_run(run: RunSummary, seen: Overview) -> list[BatchRow]:
+    """The open batches of *run*."""
+    return [row for row in seen.batches if row.batch.run == run.id]
+
+
+def way(run: RunSummary, now: Millis) -> tuple[Mode | None, str]:
+    """Which way what is left of *run* goes, and why, as far as the database tells; None where only a pass can tell."""
+    if run.deadline is None or run.mode == Mode.REALTIME:
+        choice = choose(Mode(run.mode), jobs=run.total, left=run.left, now=now)
+        return Mode.BATCH if choice.batch else Mode.REALTIME, choice.why
+    ahead = (run.deadline - now) / 1000
+    until = f"{hour(run.deadline, now)}, {f'in {span(ahead)}' if ahead >= 0 else 'which has passed'}"
+    return None, f"in batches while there is time, then realtime, by the deadline {until}"
 
 
 def progress(run: RunSummary, speed: float | None) -> list[str]:
@@ -135,13 +177,20 @@ def _open(run: RunSummary, seen: Overview, now: Millis) -> Doing:
     held = pause_of(run, seen.pauses)
     if held is not None:
         return Doing(words=f"paused since {hour(held.since, now)}", command="batchrun resume")
-    if _penniless(run) and not (seen.workers and run.sent):  # what is out gives back most of what is reserved for it
+    if _penniless(run) and not (
+        run.n(State.IN_BATCH) or (seen.workers and run.sent)
+    ):  # what is out gives back most of what is reserved for it
         command = f"batchrun submit {_files(run)}{_named(run)} --max-cost MORE"
         return Doing(words="its cost cap leaves no money for another job", command=command)
     if run.left == run.n(State.HELD):
         return Doing(words="waits for a word from you", command=f"batchrun errors {word(run.name)}")
     if seen.workers:
         return Doing(words="is being worked on")
+    if run.left == run.n(State.IN_BATCH, State.HELD):
+        return Doing(
+            words="no worker is running; what its batches bring is collected by",
+            command=f"batchrun run {word(run.name)}",
+        )
     return Doing(words="nobody is running it", command=f"batchrun run {word(run.name)}")
 
 

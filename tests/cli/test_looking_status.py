@@ -188,6 +188,9 @@ def test_the_document(batchrun: Batchrun, looked_at: Path) -> None:
                 "deadline": None,
                 "done": None,
                 "cancelled": None,
+                "way": "realtime",
+                "way_why": "asked for",
+                "batches": [],
             }
         ],
         "pauses": [

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from batchrun.core.batch import BatchState
 from batchrun.core.card import WorkerCard
 from batchrun.core.job import Millis, RunId, WorkerId
 from batchrun.core.pause import PauseScope
@@ -443,3 +444,21 @@ def test_events_come_in_order_by_run_and_by_the_last_ones(path: Path) -> None:
         assert [event.detail["name"] for event in events(reading, last=2)] == ["e1198", "e1199"]
         assert [event.detail["name"] for event in events(reading, RunId(one), last=3)] == of_one[-3:]
         assert len(list(events(reading, last=5_000))) == 1_200
+
+
+def test_a_status_costs_the_same_however_many_batches_are_out_and_names_the_unclear_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = {}
+    for n in (500, 2_000):
+        path = tmp_path / f"{n}.db"
+        with Stock(path) as stock:
+            run = stock.run("nightly", mode="batch")
+            for _ in range(n):
+                stock.batch(run)
+            stock.batch(run, "unclear")
+        found[n] = _steps(path, lambda reading: reading.overview(), monkeypatch)
+        with Reading.open(path) as reading:
+            assert reading.overview().batches[0].batch.state is BatchState.UNCLEAR
+    assert found[2_000] <= found[500] + 100
+    assert found[500] <= 20_000

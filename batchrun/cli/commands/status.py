@@ -12,14 +12,18 @@ from batchrun.cli.call import Call
 from batchrun.cli.flow import advice, flow, items, words
 from batchrun.cli.output import amount, at, document
 from batchrun.cli.screen import Mark, Screen, Tone, clean
+from batchrun.core.choice import Mode
 from batchrun.core.figures import count, hour
 from batchrun.core.job import Millis
 from batchrun.core.pause import Pause, PauseScope
+from batchrun.core.settling import decided_by
 from batchrun.core.states import RunState, State
 from batchrun.errors import Exit
+from batchrun.queue.batchlist import held_for
+from batchrun.queue.batchrows import BatchRow
 from batchrun.queue.reading import NoQueue, Reading
 from batchrun.queue.rows import Overview, RunSummary, WorkerRow
-from batchrun.report import summary
+from batchrun.report import batches, summary
 from batchrun.report.cures import typed_in, word
 
 COUNTED = 500
@@ -96,18 +100,24 @@ class _Drawing:
         name = screen.style(clean(run.name), Tone.BOLD)
         times, money = summary.times(run, self.now), summary.money(run)
         flow(screen, [name, f"  {run.ref}  {run.mode}", f"  {times}", *items(f"   {money}")])
+        if run.left and run.mode != Mode.REALTIME:
+            flow(screen, words(_way(run, self.now)))
         screen.line()
         share = run.finished / run.total if run.total else 1.0
         bar = screen.bar(share, min(BAR, screen.width), started=run.sent / run.total if run.total else 0.0)
         far, *facts = summary.progress(run, self.speeds.get(run.id))
         flow(screen, [bar, f"  {far}", *(f"   {fact}" for fact in facts)], indent=0)
         screen.line()
-        for line in summary.lines(run, self.seen, errors=self._errors(run), now=self.now):
+        held = held_for(self.reading, run.id) if run.n(State.HELD) else frozenset()
+        for line in summary.lines(run, self.seen, errors=self._errors(run), held=held, now=self.now):
             number = screen.style(f"{line.n:>10,}", *_tone(line.state))
             part = items if line.state is State.FAILED else words
             note = part(f"   {clean(line.note)}") if line.note else ()
             command = [f"   {self._command(line.command)}"] if line.command else []
             flow(screen, [f"{line.label:<12}{number}", *note, *command])
+        for alert in batches.alerts(summary.of_run(run, self.seen), self.now):
+            command = [f"   {self._command(alert.command)}"] if alert.command else []
+            flow(screen, [*words(f"{screen.mark(Mark.WARN)} {clean(alert.text)}"), *command])
         if run.possibly:
             screen.line()
             flow(screen, words(_capital(summary.possibly(run.possibly, run.possibly_cost))))
@@ -167,6 +177,12 @@ class _Drawing:
             screen.line(_capital(doing.words))
 
 
+def _way(run: RunSummary, now: Millis) -> str:
+    """`in batches: half the price, and there is no deadline`"""
+    mode, why = summary.way(run, now)
+    return why if mode is None else f"{'in batches' if mode is Mode.BATCH else 'realtime'}: {why}"
+
+
 def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
@@ -185,7 +201,7 @@ def _record(call: Call, seen: Overview | None, runs: Sequence[RunSummary]) -> di
     return {
         "database": call.settings.db,
         "at": at(call.now),
-        "runs": [_run(run) for run in runs],
+        "runs": [_run(run, seen, call.now) for run in runs] if seen else [],
         "pauses": [_pause(pause) for pause in seen.pauses] if seen else [],
         "workers": [_worker(worker) for worker in seen.workers] if seen else [],
         "next_due": at(seen.next_due) if seen else None,
@@ -193,7 +209,8 @@ def _record(call: Call, seen: Overview | None, runs: Sequence[RunSummary]) -> di
     }
 
 
-def _run(run: RunSummary) -> dict[str, Any]:
+def _run(run: RunSummary, seen: Overview, now: Millis) -> dict[str, Any]:
+    way, why = summary.way(run, now)
     return {
         "id": run.ref,
         "name": run.name,
@@ -221,6 +238,23 @@ def _run(run: RunSummary) -> dict[str, Any]:
         "deadline": at(run.deadline),
         "done": at(run.done),
         "cancelled": at(run.cancelled),
+        "way": None if way is None else way.value,
+        "way_why": why,
+        "batches": [_batch(row) for row in summary.of_run(run, seen)],
+    }
+
+
+def _batch(row: BatchRow) -> dict[str, Any]:
+    return {
+        "id": batches.ref(row),
+        "state": row.batch.state.value,
+        "standing": batches.word(row),
+        "remote_id": row.batch.remote,
+        "jobs": row.batch.n,
+        "since": at(row.since),
+        "until": at(row.batch.expires),
+        "decided_at_earliest": at(decided_by(row.batch)) if batches.is_unclear(row) else None,
+        "cancel": None if row.batch.cancel is None else row.batch.cancel.value,
     }
 
 

@@ -1,0 +1,161 @@
+"""Batches as `status` shows them: what is out, since when and until when, what is unclear, and what to do."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.conftest import Batchrun
+from tests.cli.looking import LATER
+from tests.stock import MINUTE, NOON, Stock
+
+DAY = 24 * 60 * MINUTE
+
+
+def out(stock: Stock, run: int, n: int, state: str = "submitted", **values: Any) -> int:
+    """A batch of *run* that holds *n* jobs."""
+    batch = stock.batch(run, state, n=n, **values)
+    for i in range(n):
+        stock.job(run, f"{batch}-{i}", "in_batch", batch=batch)
+    return batch
+
+
+def test_the_screen_of_a_run_in_batches(batchrun: Batchrun, looked_at: Path) -> None:
+    with Stock(looked_at) as stock:
+        run = stock.run("nightly", mode="auto")
+        for n in range(60):
+            stock.job(run, f"done-{n}", "succeeded")
+        out(stock, run, 4)
+        out(stock, run, 3, sent=NOON + 10 * MINUTE)
+    shown = batchrun("status")
+    assert shown.out == (
+        "nightly  r-1  auto  submitted 12:00, 51m ago   $0.00 so far\n"
+        "in batches: half the price, and there is no deadline\n"
+        "\n"
+        "████████████████████████████▒▒▒▒  60 / 67   89 %\n"
+        "\n"
+        "succeeded           60\n"
+        "at Anthropic         7   2 batches, the first sent 12:00, 51m ago; most end within the hour; "
+        "what is not done by Nov 21 12:00 expires and is sent again\n"
+        "\n"
+        "No worker is running; what its batches bring is collected by: batchrun run nightly\n"
+    )
+
+
+def told(batchrun: Batchrun, looked_at: Path, state: str, **values: Any) -> list[str]:
+    """What a status says with an exclamation mark of one batch of two jobs."""
+    with Stock(looked_at) as stock:
+        out(stock, stock.run("nightly", mode="batch"), 2, state, **values)
+    return [line[2:] for line in batchrun("status").out.splitlines() if line.startswith("! ")]
+
+
+UNCLEAR = "b-1 (2 jobs, sent 12:00): not known whether it arrived; "
+
+
+@pytest.mark.parametrize(
+    ("state", "values", "said"),
+    [
+        ("submitted", {}, []),
+        ("intent", {"sent": None}, ["b-1 (2 jobs) is being sent"]),
+        ("sending", {}, ["b-1 (2 jobs) is being sent"]),
+        ("unclear", {}, [UNCLEAR + "the first listing that could tell is still to come   batchrun batches"]),
+        (
+            "unclear",
+            {"first_absent": NOON + 45 * MINUTE},
+            [UNCLEAR + "decided at 13:00 at the earliest   batchrun batches"],
+        ),
+        (
+            "unclear",
+            {"first_absent": NOON + 50 * MINUTE, "answered": 1},
+            [UNCLEAR + "decided at 12:52 at the earliest   batchrun batches"],
+        ),
+        (
+            "unclear",
+            {"first_absent": NOON, "cancel_reason": "user"},
+            [
+                UNCLEAR + "decided by the next look at the listing, unless something in it may be this batch"
+                "   batchrun batches",
+                "b-1 (2 jobs) cannot be cancelled before it is known whether it stands",
+            ],
+        ),
+        ("submitted", {"processing": "ended"}, ["b-1 (2 jobs) has ended, and waits to be collected"]),
+        ("collecting", {}, ["b-1 (2 jobs) has ended, and waits to be collected"]),
+        (
+            "submitted",
+            {"cancel_reason": "user"},
+            ["b-1 (2 jobs) is to be cancelled, as you wished   batchrun run"],
+        ),
+        (
+            "submitted",
+            {"cancel_reason": "rescue", "cancelled": 1, "processing": "canceling"},
+            ["b-1 (2 jobs) is being cancelled, as the deadline is near; what is done by then is kept"],
+        ),
+        (
+            "submitted",
+            {"absent": NOON + 40 * MINUTE},
+            ["msgbatch_01 has not been known at Anthropic since 12:40; after two hours of that it counts as gone"],
+        ),
+        (
+            "submitted",
+            {"created": LATER - 27 * DAY, "processing": "ended"},
+            [
+                "b-1 (2 jobs) has ended, and waits to be collected",
+                "the results of msgbatch_01 vanish at Anthropic on Nov 22 12:51   batchrun run",
+            ],
+        ),
+    ],
+)
+def test_what_somebody_should_know_of_a_batch(
+    batchrun: Batchrun, looked_at: Path, state: str, values: dict[str, Any], said: list[str]
+) -> None:
+    assert told(batchrun, looked_at, state, **values) == said
+
+
+def test_the_document_tells_of_each_batch(batchrun: Batchrun, looked_at: Path) -> None:
+    with Stock(looked_at) as stock:
+        run = stock.run("nightly", mode="batch", deadline=LATER + 90 * MINUTE)
+        out(stock, run, 2)
+        out(stock, run, 1, "unclear", first_absent=NOON + 45 * MINUTE)
+    (run_,) = json.loads(batchrun("status", "--json").out)["runs"]
+    assert (run_["way"], run_["way_why"]) == (
+        None,
+        "in batches while there is time, then realtime, by the deadline 14:21, in 1h30m",
+    )
+    unclear, standing = run_["batches"]
+    assert unclear["decided_at_earliest"] == "2026-11-20T13:00:00Z"
+    assert standing == {
+        "id": "b-1",
+        "state": "submitted",
+        "standing": "at Anthropic",
+        "remote_id": "msgbatch_01",
+        "jobs": 2,
+        "since": "2026-11-20T12:00:00Z",
+        "until": "2026-11-21T12:00:00Z",
+        "decided_at_earliest": None,
+        "cancel": None,
+    }
+
+
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [
+        ("worker_died", "possibly billed when a worker died"),
+        ("batch_gone", "their batch is gone from Anthropic; possibly billed"),
+        ("missing_from_results", "no line in their batch's results; possibly billed"),
+    ],
+)
+def test_held_jobs_say_why(batchrun: Batchrun, looked_at: Path, error: str, why: str) -> None:
+    with Stock(looked_at) as stock:
+        stock.job(stock.run("nightly"), "held", "held", error=error)
+    assert f"held                 1   {why}   batchrun errors nightly\n" in batchrun("status").out
+
+
+def test_money_that_batches_have_reserved_is_no_want_of_money(batchrun: Batchrun, looked_at: Path) -> None:
+    with Stock(looked_at) as stock:
+        run = stock.run("nightly", mode="batch", budget=100, reserved=100)
+        out(stock, run, 1)
+        stock.job(run, "next", worst=50)
+    assert "no money" not in batchrun("status").out
