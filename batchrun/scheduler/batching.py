@@ -109,7 +109,8 @@ class Batching:
     @property
     def out(self) -> bool:
         """Whether batches are out, or unclear, that this pass could wait for."""
-        return any(batch.state in UNRESOLVED | STANDING for batch in self._attended)
+        mine = (each for each in self._attended if self._terms.only in (None, each.run))
+        return any(batch.state in UNRESOLVED | STANDING for batch in mine)
 
     @property
     def listed(self) -> bool:

@@ -6,33 +6,30 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 
-from batchrun.core.account import Account
 from batchrun.core.claim import KnownAccount, LearnedLimit, OpenRun
 from batchrun.core.events import (
-    BatchTurned,
     Draining,
-    Event,
     JobsSent,
     LimitsLearned,
     PassEnded,
     PassStarted,
     Paused,
-    Probed,
     Recovered,
     RunDone,
-    Throttled,
     Trouble,
 )
 from batchrun.core.job import RunId, WorkerId
-from batchrun.core.outcome import AccountStopped, Outcome
+from batchrun.core.outcome import AccountStopped
 from batchrun.core.pause import Pause, PauseScope
 from batchrun.core.ports import BatchApi, BatchStore, Clock, Dice, Sink, Store, Transport
 from batchrun.errors import Exit
 from batchrun.scheduler.batching import Batching
 from batchrun.scheduler.circuit import Circuit
-from batchrun.scheduler.ending import of_account, of_first_call, of_foreign, of_money, of_pause, of_surroundings, said
+from batchrun.scheduler.ending import of_account, of_first_call, of_foreign, of_money, of_pause, of_surroundings
 from batchrun.scheduler.feed import Feed
 from batchrun.scheduler.heed import Heed
+from batchrun.scheduler.identity import Identity
+from batchrun.scheduler.journal import Journal
 from batchrun.scheduler.lane import Lane
 from batchrun.scheduler.lanes import Lanes
 from batchrun.scheduler.purse import Purse
@@ -55,21 +52,6 @@ LONG = 1.0
 
 FIRST = asyncio.FIRST_COMPLETED
 
-TOLD = (
-    PassStarted,
-    Recovered,
-    Throttled,
-    LimitsLearned,
-    Paused,
-    Probed,
-    BatchTurned,
-    Trouble,
-    Draining,
-    RunDone,
-    PassEnded,
-)
-"""The events that the queue keeps for `batchrun log`; what became of each job stands in its attempts."""
-
 
 class Pass:
     """Does whatever is due for one account and ends. One object is one pass; it belongs to one event loop."""
@@ -89,7 +71,6 @@ class Pass:
     ) -> None:
         self._store = store
         self._batches = batches
-        self._transport = transport
         self._api = api
         self._dice = dice
         self._clock = clock
@@ -98,12 +79,21 @@ class Pass:
         self._shutdown = shutdown
         self._realtime = Realtime(store=store, transport=transport, clock=clock, dice=dice, terms=terms)
         self._circuit = Circuit()
+        self._journal = Journal(store, sink)
+        self._identity = Identity(
+            store=store,
+            transport=transport,
+            clock=clock,
+            terms=terms,
+            circuit=self._circuit,
+            shutdown=shutdown,
+            tell=self._journal.tell,
+        )
         self._purse = Purse(terms.max_cost)
         self._wake = asyncio.Event()
         self._tasks: set[asyncio.Task[Ending | None]] = set()
         self._endings: list[Ending] = []
         self._broken: BaseException | None = None
-        self._log: list[Event] = []
         self._done: list[tuple[RunId, str]] = []
         self._bound: set[RunId] = set()
         self._looked = float("-inf")
@@ -119,11 +109,11 @@ class Pass:
             now = self._clock.wall()
             released = await self._store.recover(worker, now)
             if released.unsent or released.unknown:
-                self._emit(Recovered(at=now, released=released.unsent, unknown=released.unknown))
+                self._journal.tell(Recovered(at=now, released=released.unsent, unknown=released.unknown))
             ended = await self._identified(worker)
             ended = replace(ended, done=tuple(self._done), spent=self._purse.spent)
-            self._emit(PassEnded(at=self._clock.wall(), why=ended.message))
-            await self._flush()
+            self._journal.tell(PassEnded(at=self._clock.wall(), why=ended.message))
+            await self._journal.keep()
             return ended
         finally:
             watch.cancel()
@@ -131,17 +121,16 @@ class Pass:
 
     async def _identified(self, worker: WorkerId) -> Ended:
         """Find out who we are, then work: a key that is refused is found out before any job is claimed."""
-        known = await self._store.known_account(self._terms.fingerprint)
+        known = await self._identity.known()
         if known is None:
             await self._settle()
             if not await self._store.work(self._clock.wall()):
                 return Ended(exit=Exit.OK, spent=self._purse.spent)
-            told = await self._first_call()
-            if not isinstance(told, Account):
+            told = await self._identity.ask(self._pause)
+            if not isinstance(told, KnownAccount):
                 stopped = self._shutdown.stage is not Stage.WORKING
                 return self._interrupted() if stopped else of_first_call(told)
-            known = await self._remember(told)
-            self._circuit.close(self._clock.steady())
+            known = told
         self._account = known
         self._lanes = Lanes(self._terms, self._clock, await self._store.limits(known.id))
         self._standing = Standing(self._store, known.id, self._terms.fingerprint)
@@ -158,12 +147,12 @@ class Pass:
             terms=self._terms,
             worker=worker,
             purse=self._purse,
-            emit=self._emit,
+            emit=self._journal.tell,
             wake=self._wake.set,
         )
         await self._batching.know(self._account.id)
         runs = await self._look()
-        self._emit(PassStarted(at=self._clock.wall(), runs=tuple((run.id, run.name) for run in runs)))
+        self._journal.tell(PassStarted(at=self._clock.wall(), runs=tuple((run.id, run.name) for run in runs)))
         try:
             await self._work(worker)
         finally:
@@ -173,22 +162,6 @@ class Pass:
             raise broken
         await self._look()
         return self._ended()
-
-    async def _first_call(self) -> Outcome | Account:
-        """Ask who we are, as patiently as the circuit does: a night does not end because it began with a hiccup."""
-        while True:
-            told = await self._transport.whoami()
-            if isinstance(told, Account | AccountStopped) or self._shutdown.stage is not Stage.WORKING:
-                return told
-            self._circuit.fail(told.reply, self._clock.steady())
-            if self._circuit.exhausted:
-                return told
-            self._tell_circuit()
-            await self._pause(self._circuit.rest(self._clock.steady()))
-
-    async def _remember(self, told: Account) -> KnownAccount:
-        account = told if told.told else replace(self._terms.stand_in, origin=told.origin)
-        return await self._store.remember_account(account, self._terms.fingerprint, self._clock.wall())
 
     async def _watch_shutdown(self) -> None:
         await self._shutdown.draining()
@@ -201,7 +174,7 @@ class Pass:
             self._wake.clear()
             await self._hear()
             if self._circuit.open:
-                self._tell_circuit()
+                self._identity.tell_circuit()
                 await self._call_back()  # one at a time asks whether the way is open again
             for lane in self._lanes:
                 if lane.blocked_for() >= LONG:
@@ -262,7 +235,7 @@ class Pass:
             self._circuit.close(self._batching.answered)
         for each in heard:
             for event in await self._heed.hear_call(each.outcome, each.claim, each.began, hopeless=each.hopeless):
-                self._emit(event)
+                self._journal.tell(event)
 
     def _over(self) -> bool:
         return (
@@ -327,7 +300,7 @@ class Pass:
             self._feed.money_came_back()
             await self._know(ending)
             for event in await self._heed.hear(ending):
-                self._emit(event)
+                self._journal.tell(event)
                 if isinstance(event, LimitsLearned):
                     await self._store.remember_limit(
                         self._account.id,
@@ -345,7 +318,7 @@ class Pass:
         """Bind the run to the account at its first answer, and learn who the account is if nobody had said."""
         told = ending.outcome.reply.told.account
         if told is not None and told.says_more_than(self._account.account):
-            self._account = await self._remember(told)
+            self._account = await self._identity.remember(told)
             self._feed.account = self._account.id
             self._standing.account_is(self._account.id)
         # A refused key names no workspace: it says too little of whose the run is.
@@ -357,7 +330,7 @@ class Pass:
             if not await self._store.bind(run, self._account.id):
                 self._feed.foreign[run] = ending.run
                 message = f"run {ending.run.name} belongs to another account than this key"
-                self._emit(Trouble(at=ending.at, code="foreign_account", message=message, run=run))
+                self._journal.tell(Trouble(at=ending.at, code="foreign_account", message=message, run=run))
 
     # -- seeing and telling ------------------------------------------------------------------------------------------
 
@@ -365,7 +338,7 @@ class Pass:
         now = self._clock.wall()
         for run, name in await self._store.settle(now):
             self._done.append((run, name))
-            self._emit(RunDone(at=now, run=run, name=name))
+            self._journal.tell(RunDone(at=now, run=run, name=name))
 
     async def _look(self) -> list[OpenRun]:
         await self._settle()
@@ -374,7 +347,7 @@ class Pass:
         await self._standing.read()
         self._feed.show(runs)
         self._looked = self._clock.steady()
-        await self._flush()
+        await self._journal.keep()
         return runs
 
     async def _stop_to_look(self, runs: Sequence[OpenRun]) -> None:
@@ -385,7 +358,7 @@ class Pass:
                 message = f"the pilots of {run.name} are home; the rest waits until somebody has looked"
                 pause = Pause(scope=PauseScope.RUN, subject=str(run.id), reason="look", message=message, since=now)
                 await self._store.stop_to_look(pause, run.id)
-                self._emit(
+                self._journal.tell(
                     Paused(
                         at=now,
                         scope=pause.scope,
@@ -397,23 +370,6 @@ class Pass:
                     )
                 )
 
-    def _tell_circuit(self) -> None:
-        """Say once, at the first failure, that nothing gets through and that it is tried again."""
-        if self._circuit.failures == 1 and not self._circuit.told and self._circuit.last is not None:
-            self._circuit.told = True
-            message = f"the API cannot be reached {said(self._circuit.last)}; trying again for two minutes"
-            self._emit(Trouble(at=self._clock.wall(), code="unreachable", message=message))
-
-    def _emit(self, event: Event) -> None:
-        self._sink.emit(event)
-        if isinstance(event, TOLD):
-            self._log.append(event)
-
-    async def _flush(self) -> None:
-        events, self._log = self._log, []
-        if events:
-            await self._store.record(events)
-
     # -- the end -----------------------------------------------------------------------------------------------------
 
     async def _drain(self) -> None:
@@ -421,7 +377,7 @@ class Pass:
         self._realtime.close()
         await self._call_back()
         if self._realtime.sending:
-            self._emit(Draining(at=self._clock.wall(), in_flight=len(self._realtime.sending)))
+            self._journal.tell(Draining(at=self._clock.wall(), in_flight=len(self._realtime.sending)))
         given_up = asyncio.create_task(self._shutdown.stopped())
         timeout = asyncio.create_task(self._clock.sleep(self._terms.grace))
         batches = asyncio.create_task(self._batching.drain(asyncio.wait({given_up, timeout}, return_when=FIRST)))
