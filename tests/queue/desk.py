@@ -51,7 +51,7 @@ def job(
         model=model,
         request=Request(own=own, shared=shared),
         digest=hashlib.blake2b(f"{own}{shared}".encode(), digest_size=16).digest(),
-        size=len(own),
+        size=len(own.encode()),
         est_input=5,
         max_tokens=max_tokens,
         worst=worst,
