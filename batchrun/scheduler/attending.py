@@ -30,7 +30,7 @@ from batchrun.scheduler.listing import Listing, listing, reach_of
 UNKNOWN = 404
 
 WARNED = 5 * 24 * 60 * 60 * 1000
-"""Milliseconds before results vanish from which on each look says so."""
+"""Milliseconds before results vanish from which on each pass says so once."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -63,6 +63,7 @@ class Attending:
         self._prove = prove
         self._emit = emit
         self._adopted: set[BatchId] = set()
+        self._warned: set[BatchId] = set()
 
     async def look(self, account: int) -> Looked:
         """One listing, and what follows from it for each batch."""
@@ -133,7 +134,8 @@ class Attending:
 
     def _warn(self, batch: Batch, remote: Remote, date: Millis) -> None:
         left = remote.created + KEPT - date
-        if left < WARNED:
+        if left < WARNED and batch.id not in self._warned:
+            self._warned.add(batch.id)
             days = max(0, left // (24 * 60 * 60 * 1000))
             self._tell(Turn.VANISHING, batch, f"the results of {batch.remote} vanish in {count(days, 'day')}")
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from batchrun.core.events import BatchTurned, Turn
 from batchrun.core.job import Millis, RunId
 from batchrun.errors import Exit
@@ -248,3 +250,52 @@ def test_a_pass_that_dies_at_any_verb_buys_nothing_twice(tmp_path: Path) -> None
                 assert bought(world) <= possibly, (at, after)
 
             in_world(folder, story, planned())
+
+
+@pytest.mark.parametrize(
+    ("deaths", "plan"),
+    [
+        pytest.param(["submitted"], planned(), id="killed between accept and reply"),
+        pytest.param([], planned(script={Verb.CREATE: parse("lose x1")}), id="connection dropped after accept"),
+        pytest.param([], planned(script={Verb.CREATE: parse("500-late x1")}), id="500 after accept"),
+        pytest.param(["seen", "collecting", "keep"], planned(), id="killed while polling and collecting"),
+    ],
+)
+def test_two_hundred_rows_under_fire_are_billed_once_and_delivered(
+    tmp_path: Path, deaths: list[str], plan: Plan
+) -> None:
+    async def story(world: World) -> None:
+        world.add(questions(200), mode="batch")
+        for verb in deaths:
+            assert await world.live(dies_in=verb) is None, verb
+        ended = await world.live()
+        assert ended is not None
+        await world.simulator.settle()
+        bought_answers = world.simulator.ledger.billed()
+        assert (bought_answers, world.states()) == (200, {"succeeded": 200})
+
+    in_world(tmp_path, story, plan)
+
+
+def test_two_hundred_rows_with_expired_errored_and_missing_ones_all_end(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        world.add(questions(200), mode="batch")
+        ended = await world.live()
+        assert ended is not None
+        assert ended.exit is Exit.OK
+        assert set(world.states()) <= {"succeeded", "failed"}
+        assert world.states()["succeeded"] >= 198
+
+    items = {Kind.EXPIRED: 0.1, Kind.OVERLOADED: 0.1, Kind.NO_LINE: 0.05}
+    in_world(tmp_path, story, planned(items=items))
+
+
+def test_new_batches_go_on_within_a_minute_of_one_whose_reply_was_lost(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        world.add(questions(1000), mode="batch")
+        await world.live()
+        sent = sorted(at for (at,) in world.rows(t.batches, t.batches.c.sent))
+        assert sent[1] - sent[0] <= 60_000
+        assert world.states() == {"succeeded": 1000}
+
+    in_world(tmp_path, story, planned(script={Verb.CREATE: parse("lose x1")}))

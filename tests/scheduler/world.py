@@ -56,9 +56,11 @@ class MortalStore:
         clock: VirtualClock,
         *,
         dies_at: int | None = None,
+        dies_in: str | None = None,
         after: bool = False,
         slow: float = 0.0,
     ) -> None:
+        self._dies_in = dies_in  # the name of the verb that it dies in for the first time
         self._store = store
         self._clock = clock
         self._slow = slow  # seconds that each verb takes
@@ -81,7 +83,7 @@ class MortalStore:
             if self.dead.is_set():
                 raise Died
             self.verbs += 1
-            fatal = self.verbs == self._dies_at
+            fatal = self.verbs == self._dies_at or verb.__name__ == self._dies_in
             if fatal and not self._after:
                 self.dead.set()
                 raise Died
@@ -202,11 +204,24 @@ class World:
         return Terms(**(values | changes))
 
     async def live(
-        self, *, dies_at: int | None = None, after: bool = False, slow: float = 0.0, **changes: Any
+        self,
+        *,
+        dies_at: int | None = None,
+        dies_in: str | None = None,
+        after: bool = False,
+        slow: float = 0.0,
+        **changes: Any,
     ) -> Ended | None:
         """One life of the program: how its pass ended, or None if it died."""
         locks = Locks(self.path)
-        store = MortalStore(QueueStore(Inline(self.engine), locks), self.clock, dies_at=dies_at, after=after, slow=slow)
+        store = MortalStore(
+            QueueStore(Inline(self.engine), locks),
+            self.clock,
+            dies_at=dies_at,
+            dies_in=dies_in,
+            after=after,
+            slow=slow,
+        )
         http = httpx2.AsyncClient(transport=InProcess(self.simulator))
         client = build(Connection(secret=self.secret, base_url=URL), http)
         messages = Messages(client, self.clock, 8192)
