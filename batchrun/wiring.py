@@ -54,6 +54,8 @@ class Wish:
     once: bool = False
     detach: bool = False  #: end once everything is sent, though batches are out
     max_cost: Nanos | None = None
+    seconds: float | None = None  #: the time given: after it the pass drains and ends with Exit.PENDING
+    until: Callable[[], bool] | None = None  #: asked each second: once it says so, the pass drains and ends well
 
 
 def card() -> WorkerCard:
@@ -111,10 +113,12 @@ async def _pass(
     from batchrun.queue.batchstore import QueueBatches
     from batchrun.queue.store import QueueStore
     from batchrun.scheduler.run import Pass
-    from batchrun.scheduler.shutdown import Shutdown
+    from batchrun.scheduler.shutdown import Limit, Shutdown
 
     clock = SystemClock()
     shutdown = Shutdown()
+    limit = Limit(clock, shutdown, seconds=wish.seconds, until=wish.until)
+    watching = asyncio.create_task(limit.watch())
     try:
         with _signals(shutdown, writer) as received:
             async with _transport(settings, credential, tables, clock) as (transport, api):
@@ -132,10 +136,15 @@ async def _pass(
                     shutdown=shutdown,
                 ).run()
     finally:
+        watching.cancel()
         await writer.close()
-    if ended.exit is Exit.INTERRUPTED and received and received[0] is not signal.SIGINT:
-        return replace(ended, exit=Exit.TERMINATED)
-    return ended
+    if ended.exit is not Exit.INTERRUPTED:
+        return ended
+    if received:
+        return ended if received[0] is signal.SIGINT else replace(ended, exit=Exit.TERMINATED)
+    if not (limit.reached or limit.message):
+        return ended
+    return replace(ended, exit=Exit.OK if limit.reached else Exit.PENDING, message=limit.message, hint="")
 
 
 def _terms(settings: Settings, wish: Wish, credential: Credential | None, tables: Tables) -> Terms:

@@ -19,10 +19,12 @@ from batchrun.core.figures import count, dollars, span
 from batchrun.core.job import Nanos, RunId
 from batchrun.core.states import RunState, State
 from batchrun.errors import BatchrunError, Exit, KeyRefused, WorkerBusy
+from batchrun.report import batches
 from batchrun.report.cures import cure_of, word
 from batchrun.report.summary import possibly
 
 if TYPE_CHECKING:
+    from batchrun.queue.batchrows import BatchRow
     from batchrun.queue.rows import RunSummary
     from batchrun.scheduler.terms import Ended
     from batchrun.settings import Settings
@@ -40,10 +42,12 @@ def start(
     only_stored: bool,
     json: bool,
     max_cost: Nanos | None = None,
+    wait: bool = False,
 ) -> Exit:
     """Send what there is of the run *ref*, unless that is not wanted, or somebody else works on this queue.
 
-    *record* is what a program is told of how it came to this. Raises KeyRefused, saying what is stored all the same.
+    Ends once its batches stand, or once they are collected if it shall *wait*. *record* is what a program is told of
+    how it came to this. Raises KeyRefused, saying what is stored all the same.
     """
     from batchrun.wiring import Wish
 
@@ -55,7 +59,8 @@ def start(
             screen.say(f"To send them:  {clean(call.typed(f'batchrun run {name}'))}")
         return at_rest(call, settings, run, record, json=json)
     try:
-        return work(call, settings, Wish(only=run.id, max_cost=max_cost), json=json, launch=record)
+        wish = Wish(only=run.id, max_cost=max_cost, detach=not wait)
+        return work(call, settings, wish, json=json, launch=record)
     except KeyRefused as refused:
         n, send = run.left - run.n(State.HELD), call.typed(f"batchrun run {name}")
         stored = f"{count(n, 'job')} of run {run.name} {'is' if n == 1 else 'are'} stored"
@@ -99,11 +104,14 @@ def work(call: Call, settings: Settings, wish: Wish, *, json: bool, launch: dict
             settle()
 
         ended = wiring.run_pass(settings, wish, sink, ready=ready)
-    runs = _runs(call, list(sink.tally.runs))
+    with call.reading() as reading:
+        runs = [reading.run(f"r-{run}") for run in sink.tally.runs]
+        out = reading.overview().batches
     code = _exit(ended, runs)
     seconds = time.monotonic() - begun
     _event(call, settings, "done", _done(ended, code, runs, seconds), json=json)
     _tell(call, ended, code, runs, before, seconds)
+    _tell_batches(call, runs, out, parting=wish.detach)
     return code
 
 
@@ -168,11 +176,6 @@ def _stranger(call: Call, run: RunId, before: RunSummary | None) -> Progress | N
     return progress
 
 
-def _runs(call: Call, ids: Sequence[RunId]) -> list[RunSummary]:
-    with call.reading() as reading:
-        return [reading.run(f"r-{run}") for run in ids]
-
-
 def _exit(ended: Ended, runs: Sequence[RunSummary]) -> Exit:
     done = {run for run, _ in ended.done}
     if ended.exit is Exit.OK and any(run.n(State.FAILED) for run in runs if run.id in done):
@@ -195,9 +198,9 @@ def _tell(
         tell(_line(call, run, before.get(run.id), code, seconds))
     if code in STOPPED:
         return
-    if ended.exit is not Exit.OK:
+    if ended.exit not in {Exit.OK, Exit.PENDING}:  # of what is pending `wait` tells
         screen.must_say(rendered(BatchrunError(ended.message, ended.hint), screen))
-    elif ended.message:
+    elif ended.message and ended.exit is Exit.OK:
         screen.say(f"{ended.message}; {ended.hint}" if ended.hint else ended.message)
     elif not runs:
         screen.say("Nothing is due.")
@@ -209,6 +212,25 @@ def _tell(
             screen.say(clean(f"Answers:  {call.typed(f'batchrun results {name}')}"))
             if run.n(State.FAILED):
                 screen.say(clean(f"What failed, and what to do:  {call.typed(f'batchrun errors {name}')}"))
+
+
+def _tell_batches(call: Call, runs: Sequence[RunSummary], out: Sequence[BatchRow], *, parting: bool) -> None:
+    """What of *runs* is at Anthropic all the same, and, when *parting*, what to type next."""
+    screen = call.screen
+    for run in runs:
+        if not run.n(State.IN_BATCH):
+            continue
+        rows = [row for row in out if row.batch.run == run.id]
+        facts = batches.out(rows, call.now)
+        n = count(run.n(State.IN_BATCH), "job")
+        screen.say(clean(f"{n} in batches{f': {facts}' if facts else ''}"))
+        for row in rows:
+            if batches.is_unclear(row):
+                screen.say(clean(batches.unclear(row, call.now)))
+        if parting:
+            name = word(run.name)
+            look, collect, wait = (call.typed(f"batchrun {verb} {name}") for verb in ("status", "run", "wait"))
+            screen.say(clean(f"You can close this terminal. To look:  {look}   To collect:  {collect}  or  {wait}"))
 
 
 def held(call: Call, run: RunSummary) -> str:
@@ -227,6 +249,7 @@ def _line(call: Call, run: RunSummary, before: RunSummary | None, code: Exit, se
         ("succeeded", State.SUCCEEDED),
         ("failed", State.FAILED),
         ("cancelled", State.CANCELLED),
+        *([("sent", State.IN_BATCH)] if run.n(State.IN_BATCH) else []),
         *([("queued", State.QUEUED), ("waiting", State.WAITING), ("held", State.HELD)] if run.left else []),
     ]
     facts = " ".join(f"{name}={run.n(state)}" for name, state in counts)

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -117,6 +118,31 @@ def swift(monkeypatch: pytest.MonkeyPatch) -> None:
 
     quick = functools.partial(plan.Plan, pace=plan.Pace(first=0.0, per_token=0.0))
     monkeypatch.setattr(plan, "Plan", quick)
+
+
+@pytest.fixture
+def soon(swift: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Simulated batches end within a moment, and are looked at often."""
+    _batches(monkeypatch, 0.002)
+
+
+@pytest.fixture
+def late(swift: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Simulated batches end in an hour."""
+    _batches(monkeypatch, 60.0)
+
+
+def _batches(monkeypatch: pytest.MonkeyPatch, minutes: float) -> None:
+    from batchrun.core import polling
+    from batchrun.simulator import batchplan
+
+    made = batchplan.BatchPlan
+
+    def plan(**values: Any) -> batchplan.BatchPlan:
+        return made(**(values | {"minutes": minutes, "canceling": 0.05}))
+
+    monkeypatch.setattr(batchplan, "BatchPlan", plan)
+    monkeypatch.setattr(polling, "SOONEST", 0.05)
 
 
 def jobs_file(path: Path, prompts: Sequence[str], **more: object) -> Path:

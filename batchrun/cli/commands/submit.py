@@ -51,6 +51,7 @@ MOST_LOOKED_AT = 10_000
     help="A job that changed although it is out or has its answer: keep it as it is, or ask again (and pay again).",
 )
 @click.option("--no-run", is_flag=True, help="Only store; `batchrun run` sends.")
+@click.option("--wait", is_flag=True, help="Stay until batches are collected, too; without it they are only sent.")
 @options.setting("max_cost", "What the run may spend in its whole life, at most.")
 @options.setting("mode")
 @click.option(
@@ -86,6 +87,7 @@ def submit(
     again: bool,
     changed: str | None,
     no_run: bool,
+    wait: bool,
     deadline: str | None,
     pilot: int | None,
     no_pilot: bool,
@@ -100,10 +102,15 @@ def submit(
 
     All problems are shown at once, and then nothing is added. The same files again add nothing; edited ones add what
     changed. `-` is standard input. Ctrl-C loses nothing: `batchrun run` goes on.
+
+    Realtime jobs are answered when this ends; of batches it is known then that they stand at Anthropic, and
+    `batchrun run` or `batchrun wait` collects them. With --simulate it is the same; simulated batches take seconds.
     """
     from batchrun.library.submission import Submission, Wanted
     from batchrun.queue.submit import Changed
 
+    if wait and no_run:
+        raise UsageError("`--wait` and `--no-run` contradict each other", hint="choose one")
     if limit is not None and not dry_run:
         raise UsageError("`-n` says how many requests --dry-run writes", hint="add --dry-run")
     settings = call.settings_with(**flags)
@@ -137,7 +144,7 @@ def submit(
         stored = _stored(call, settings, submission, yes=yes)
     if stored is None:
         return Exit.USAGE
-    return start(call, settings, stored.run, stored.record, only_stored=no_run, json=json)
+    return start(call, settings, stored.run, stored.record, only_stored=no_run, wait=wait, json=json)
 
 
 def _deadline(text: str | None) -> Millis | None:
@@ -301,8 +308,10 @@ def _facts(run: RunSummary) -> Iterator[str]:
     for state in (State.SUCCEEDED, State.FAILED, State.CANCELLED):
         if run.n(state):
             yield f"{run.n(state):,} {state}"
-    if run.left:
-        yield f"{run.left:,} to do"
+    if run.n(State.IN_BATCH):
+        yield f"{run.n(State.IN_BATCH):,} in batches"
+    if run.left > run.n(State.IN_BATCH):
+        yield f"{run.left - run.n(State.IN_BATCH):,} to do"
 
 
 def _record(added: Added, outlook: Outlook) -> dict[str, Any]:
