@@ -50,6 +50,7 @@ class Batches:
         self, client: AsyncAnthropic, clock: Clock, *, total_timeout: float = TOTAL, account_name: str = ""
     ) -> None:
         self._client = client
+        self._clock = clock
         self._exchanges = Exchanges(client, clock, account_name)
         self._total = total_timeout
 
@@ -61,7 +62,7 @@ class Batches:
             merged = self._exchanges.headers(betas, headers)
         except UsageError as error:
             return unsendable(error)
-        head, upload = expected(), Upload(body, times)
+        head, upload = expected(), Upload(body, times, self._clock)
         options: RequestOptions = {
             "follow_redirects": False,
             "timeout": times,

@@ -7,9 +7,14 @@ from collections.abc import AsyncIterator
 import httpx2
 
 from batchrun.claude.patience import Patience, Timeout
+from batchrun.core.ports import Clock
 
 PIECE = 64 * 1024
 """Bytes that are handed over at a time, each in the time to write."""
+
+PROMPT = 60.0
+"""Seconds within which a body begins to leave. Whoever stood still for longer may have been taken for dead, and what
+it was to send been sent by another."""
 
 
 class Upload:
@@ -18,8 +23,10 @@ class Upload:
     `whole` once its last piece was asked for. Until then the API cannot have seen it as a whole.
     """
 
-    def __init__(self, body: bytes, times: Timeout) -> None:
+    def __init__(self, body: bytes, times: Timeout, clock: Clock) -> None:
         self.whole = False
+        self._clock = clock
+        self._begun = clock.steady()
         self._body = body
         self._times = times
         self._sent = 0
@@ -28,6 +35,8 @@ class Upload:
         """The body, however long all of it takes; then the answer has its own time."""
         times = self._times
         write, read = (times.write, times.read) if isinstance(times, httpx2.Timeout) else (times, times)
+        if self._clock.steady() - self._begun > PROMPT:
+            raise TimeoutError("the program stood still before it was sent")
         for start in range(0, len(self._body), PIECE):
             self._sent = start
             self.whole = start + PIECE >= len(self._body)

@@ -11,7 +11,7 @@ import httpx2
 import pytest
 
 from batchrun.claude.batches import ANSWER
-from batchrun.claude.upload import PIECE
+from batchrun.claude.upload import PIECE, PROMPT
 from batchrun.core.batch import Clarity, Remote
 from batchrun.core.outcome import Dropped, Outcome, Unreachable
 from tests.claude.api import API, Said
@@ -23,13 +23,17 @@ BODY = b"x" * (100 * PIECE + 1)
 
 
 class SlowLine(httpx2.AsyncBaseTransport):
-    """Takes a piece of the body each *pause* seconds, stops for ever *after* some, and answers *late*."""
+    """Takes a piece of the body each *pause* seconds, stops for ever *after* some, and answers *late*.
 
-    def __init__(self, pause: float, late: float = 0.0, after: int | None = None) -> None:
+    It begins *first* seconds after it was asked to.
+    """
+
+    def __init__(self, pause: float, late: float = 0.0, after: int | None = None, first: float = 0.0) -> None:
         self.taken: list[bytes] = []
-        self._pause, self._late, self._after = pause, late, after
+        self._pause, self._late, self._after, self._first = pause, late, after, first
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        await asyncio.sleep(self._first)
         async for piece in cast("AsyncIterable[bytes]", request.stream):
             if len(self.taken) == self._after:
                 await asyncio.sleep(1000 * HOUR)
@@ -53,6 +57,14 @@ def test_a_slow_upload_may_take_hours_as_long_as_it_moves() -> None:
     assert isinstance(outcome, Remote)
     assert b"".join(line.taken) == BODY
     assert seconds > 2 * HOUR
+
+
+@pytest.mark.parametrize(("first", "leaves"), [(PROMPT - 1.0, True), (PROMPT + 1.0, False)])
+def test_what_could_not_begin_to_leave_soon_does_not_leave(first: float, *, leaves: bool) -> None:
+    line = SlowLine(pause=0.0, first=first)
+    outcome, _seconds = timed(line)
+    assert isinstance(outcome, Remote if leaves else Unreachable)
+    assert bool(line.taken) is leaves
 
 
 def test_its_pieces_are_small() -> None:
