@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from batchrun.core.batch import STANDING, UNRESOLVED, BatchState
 from batchrun.core.states import FINAL, State
 from batchrun.queue.bodies import pieces_of, whole
 from batchrun.simulator.answers import digest
@@ -21,6 +22,7 @@ from batchrun.simulator.answers import digest
 class Attempt:
     job: int
     n: int
+    via: str  #: realtime or batch
     outcome: str | None
     billed: str | None
     cost: int | None
@@ -39,6 +41,18 @@ class Attempt:
             case _:
                 assert self.worst is not None
                 return self.worst
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    """A batch: the worth of its row, and how many jobs it holds."""
+
+    id: int
+    account: int
+    state: BatchState
+    n: int
+    remote: str | None
+    holds: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +99,7 @@ class Books:
             found.append(f"succeeded are {succeeded}, results have {set(winners)}")
         found += self._wrong_money()
         found += self._unloaded()
+        found += self._wrong_batches()
         return found
 
     def _wrong_money(self) -> list[str]:
@@ -100,6 +115,21 @@ class Books:
         names = "spent, reserved, possibly, possibly_cost"
         written = {run: list(money) for run, *money in self._rows(f"SELECT id, {names} FROM runs")}
         return [] if written == by_run else [f"runs have ({names}) {written}, their attempts {by_run}"]
+
+    def _wrong_batches(self) -> list[str]:
+        """Jobs in batches that do not hold them, and batches that no listing could tell apart."""
+        found = []
+        sizes = Counter((batch.account, batch.n) for batch in self.batches.values() if batch.state in UNRESOLVED)
+        found += [f"{n} unresolved batches have {size[1]} jobs" for size, n in sizes.items() if n > 1]
+        for batch in self.batches.values():
+            if batch.holds and batch.state not in UNRESOLVED | STANDING:
+                found.append(f"{batch} still holds jobs")
+            if batch.state in UNRESOLVED and batch.holds != batch.n:
+                found.append(f"{batch} is not resolved and has not all of its jobs")
+        remotes = Counter(batch.remote for batch in self.batches.values() if batch.remote is not None)
+        found += [f"{n} batches are {remote}" for remote, n in remotes.items() if n > 1]
+        bound = self._rows("SELECT COUNT(*) FROM jobs WHERE (state = 'in_batch') <> (batch IS NOT NULL)")[0][0]
+        return [*found, *([f"{bound} jobs are in a batch and not in it"] if bound else [])]
 
     def _unloaded(self) -> list[str]:
         """Attempts of runs that are still being loaded."""
@@ -146,9 +176,21 @@ class Books:
     def attempts(self) -> Sequence[Attempt]:
         if not self.furnished:
             return ()
-        names = ("job", "n", "outcome", "billed", "cost", "worst", "request_id")
+        names = ("job", "n", "via", "outcome", "billed", "cost", "worst", "request_id")
         rows = self._rows(f"SELECT {', '.join(names)} FROM attempts ORDER BY job, n")
         return [Attempt(**dict(zip(names, row, strict=True))) for row in rows]
+
+    @cached_property
+    def batches(self) -> Mapping[int, Sent]:
+        if not self.furnished:
+            return {}
+        rows = self._rows(
+            "SELECT id, account, state, n, remote_id, (SELECT COUNT(*) FROM jobs WHERE batch = batches.id) FROM batches"
+        )
+        return {
+            row[0]: Sent(id=row[0], account=row[1], state=BatchState(row[2]), n=row[3], remote=row[4], holds=row[5])
+            for row in rows
+        }
 
     @cached_property
     def answers(self) -> Sequence[Answer]:

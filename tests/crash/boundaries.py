@@ -10,10 +10,11 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import signal
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
 from typing import Any
@@ -149,15 +150,42 @@ def watch_sqlite(boundaries: Boundaries) -> None:
     sqlite3.connect = sqlite3.dbapi2.connect = counting
 
 
+MESSAGES = "/v1/messages"
+BATCHES = "/v1/messages/batches"
+ANY_BATCH = re.compile("msgbatch_[0-9A-Za-z]+")
+
+
+class Upload(httpx2.AsyncByteStream):
+    """The body of a batch on its way, whose requests are written down before the last of it leaves."""
+
+    def __init__(self, stream: httpx2.AsyncByteStream, boundaries: Boundaries) -> None:
+        self._stream = stream
+        self._boundaries = boundaries
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        body = last = b""
+        async for piece in self._stream:
+            if last:
+                yield last
+            body, last = body + piece, piece
+        for item in json.loads(body)["requests"]:
+            self._boundaries.note("sent", digest(item["params"]))
+        yield last
+
+
 def watch_http(boundaries: Boundaries) -> None:
     """Count the moments before a request leaves and after its answer begins, and write down what is asked."""
     send = httpx2.AsyncClient.send
 
     @wraps(send)
     async def counting(client: httpx2.AsyncClient, request: httpx2.Request, **kwargs: Any) -> httpx2.Response:
-        with boundaries.around(f"{request.method} {request.url.path}"):
-            if request.method == "POST":
+        path = ANY_BATCH.sub("ID", request.url.path)
+        with boundaries.around(f"{request.method} {path}"):
+            if path == MESSAGES:
                 boundaries.note("sent", digest(json.loads(request.content)))
+            elif path == BATCHES and request.method == "POST":
+                assert isinstance(request.stream, httpx2.AsyncByteStream)
+                request.stream = Upload(request.stream, boundaries)
             return await send(client, request, **kwargs)
 
     httpx2.AsyncClient.send = counting  # type: ignore[method-assign, assignment]  # only in the process that is to die

@@ -4,25 +4,39 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
+from typing import Any
 
+from batchrun.core.batch import STANDING, BatchState
+from batchrun.core.events import Turn
 from batchrun.core.states import State
 from batchrun.simulator.answers import digest
 from tests.crash.books import Books
 from tests.crash.figures import Figures
 from tests.crash.lives import End, Nursery, Trace, trace_of
 from tests.crash.nursery import Life
-from tests.crash.simulated import Simulated
+from tests.crash.simulated import Accepted, Simulated
 
 MODEL = "claude-haiku-5-5"
 CONCURRENCY = 3
 TRIES = 5
 
 ENDED = {"done", "cancelled"}
+
+OVER = {BatchState.DONE, BatchState.REJECTED, BatchState.LOST}
+AFTER: Mapping[str, frozenset[BatchState]] = {
+    Turn.SUBMITTED: frozenset({*STANDING, BatchState.DONE}),
+    Turn.ADOPTED: frozenset({*STANDING, BatchState.DONE}),
+    Turn.COLLECTED: frozenset({BatchState.DONE}),
+    Turn.REJECTED: frozenset({BatchState.REJECTED}),
+    Turn.UNCLEAR: frozenset(BatchState) - {BatchState.INTENT, BatchState.SENDING},
+    Turn.LOST: frozenset({BatchState.LOST}),
+}
+"""States that a batch may be in once the program has said so of it."""
 
 SETTINGS = """
 tier = "custom"
@@ -52,12 +66,15 @@ class Experiment:
     jobs: dict[str, str] = field(default_factory=dict)  #: digest of what each job asks now, by key
     asked: dict[str, str] = field(default_factory=dict)  #: key of each digest that was ever written into a file
     expected: dict[str, State] = field(default_factory=dict)  #: the end of jobs that do not succeed, by key
+    called_off: bool = False  #: whether all jobs should be cancelled, but for those that were bought all the same
     visible: dict[str, str] = field(default_factory=dict)  #: what the queue showed last, as `jobs`
     sent: Counter[str] = field(default_factory=Counter)  #: requests that have left in lives that are over, by key
     in_flight: Counter[str] = field(default_factory=Counter)  #: at deaths, by digest: what may be answered once more
     problems: list[str] = field(default_factory=list)
     figures: Figures = field(default_factory=Figures)
     elsewhere: bool = False  #: whether lives from now on run on another boot of the machine, as far as they can tell
+    ahead: float = 0.0  #: seconds that the clock on the wall is on, for lives from now on
+    batches: Mapping[str, Any] | None = None  #: how the API behaves with batches; None for an experiment without them
     since: int = 0
     _names: Iterable[int] = field(default_factory=count)
 
@@ -65,6 +82,13 @@ class Experiment:
         settings = SETTINGS.format(concurrency=self.concurrency, tries=self.tries)
         (self.folder / "batchrun.toml").write_text(settings, encoding="utf-8")
         self.since = self.simulated.arrived()
+        if self.batches is not None:
+            # In a workspace of its own: what others have made does not get in the way.
+            self.simulated.change({"workspaces": {self._key: f"wrkspc_{self.since}"}, "batches": self.batches})
+
+    @property
+    def _key(self) -> str:
+        return "sk-ant-simulated" if self.batches is None else f"sk-ant-simulated-{self.since}"
 
     @property
     def database(self) -> Path:
@@ -91,10 +115,12 @@ class Experiment:
             stop=stop,
             plant=self.plant,
             elsewhere=self.elsewhere,
+            ahead=self.ahead,
+            hours=stop is not None and self.batches is not None,
             env={
                 "HOME": str(self.folder),
                 "PATH": "/usr/bin:/bin",
-                "ANTHROPIC_API_KEY": "sk-ant-simulated",
+                "ANTHROPIC_API_KEY": self._key,
                 "ANTHROPIC_BASE_URL": self.simulated.url,
             },
         )
@@ -140,6 +166,11 @@ class Experiment:
             for attempt in trace.said
             if attempt not in ended
         ]
+        self.problems += [
+            f"{life.name}: it said {turn} of {books.batches.get(batch)}"
+            for batch, turn in trace.turned
+            if batch not in books.batches or books.batches[batch].state not in AFTER.get(turn, BatchState)
+        ]
         if books.visible not in (self.visible, self.jobs):
             self.problems.append(f"{life.name}: half of a submit is open, {len(books.visible)} jobs")
         self.visible = dict(books.visible)
@@ -151,11 +182,15 @@ class Experiment:
         ]
 
     def _lose(self, life: Life, keys: set[str], books: Books, said: set[tuple[int, int]] | None = None) -> None:
-        """Note what of *keys* is out, on the books, and may be bought once more; and what ended and was not *said*."""
+        """Note what of *keys* is out, on the books, and may be bought once more; and what ended and was not *said*.
+
+        Never what is in a batch: whatever happens, that is bought once.
+        """
         out = {
             books.keys[attempt.job]
             for attempt in books.attempts
-            if attempt.outcome is None or (said is not None and (attempt.job, attempt.n) not in said)
+            if attempt.via == "realtime"
+            and (attempt.outcome is None or (said is not None and (attempt.job, attempt.n) not in said))
         } & keys
         self.in_flight.update(self.jobs[key] for key in out)
         self.figures.in_flight += len(out)
@@ -173,6 +208,10 @@ class Experiment:
 
     def _settle(self, books: Books) -> None:
         self.problems += books.problems()
+        accepted = self.simulated.accepted(self.since, self.asked)
+        if self.called_off:
+            bought = {call.prompt for call in accepted if call.answered}
+            self.expected |= {key: State.CANCELLED for key, prompt in self.jobs.items() if prompt not in bought}
         ends = {books.keys[job]: state for job, state in books.states.items()}
         wanted = {key: self.expected.get(key, State.SUCCEEDED) for key in self.jobs}
         lost = [key for key in sorted({*ends, *wanted}) if ends.get(key) is not wanted.get(key)]
@@ -181,17 +220,17 @@ class Experiment:
             self.problems.append(f"{len(books.states)} jobs have {len(ends)} keys")
         self.problems += [f"run {name} is {state}" for name, state in books.runs.items() if state not in ENDED]
         self.problems += [f"{attempt} has no end" for attempt in books.attempts if attempt.outcome is None]
+        self.problems += [f"{batch} has no end" for batch in books.batches.values() if batch.state not in OVER]
         for answer in books.answers:
             key = books.keys[answer.job]
             own = [self.jobs[key]] if answer.winning else [one for one, its in self.asked.items() if its == key]
             if not any(f"[answer {prompt}]" in answer.body for prompt in own):
                 self.problems.append(f"job {key} has another's answer: {answer.body[:200]}")
         self.figures.lost += len(lost)
-        self._settle_calls(books)
+        self._settle_calls(books, accepted)
 
-    def _settle_calls(self, books: Books) -> None:
+    def _settle_calls(self, books: Books, accepted: Sequence[Accepted]) -> None:
         """What the API did for us: all of it on the books, and nothing twice but what was in flight at a death."""
-        accepted = self.simulated.accepted(self.since)
         booked = self._booked(books)
         for key, n in Counter(self.asked[call.prompt] for call in accepted).items():
             if n > booked[key]:
@@ -201,12 +240,11 @@ class Experiment:
             if n > 1 + self.in_flight[prompt]:
                 lost = self.in_flight[prompt]
                 self.problems.append(f"{self.asked[prompt]} was answered {n} times and in flight at {lost} deaths")
-        costs = {call.request_id: call.cost for call in accepted}
-        self.problems += [
-            f"{attempt} cost {costs.get(attempt.request_id or '')}"
-            for attempt in books.attempts
-            if attempt.outcome == "ok" and costs.get(attempt.request_id or "") != attempt.cost
-        ]
+        costs = {call.item or call.request_id: call.cost for call in accepted}
+        for attempt in books.attempts:
+            cost = costs.get((attempt.job, attempt.n) if attempt.via == "batch" else attempt.request_id)
+            if attempt.outcome == "ok" and attempt.cost != cost:
+                self.problems.append(f"{attempt} cost {cost}")
         self.figures.experiments += 1
         self.figures.jobs += len(books.states)
         self.figures.calls += len(accepted)

@@ -28,11 +28,13 @@ class End:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trace:
-    """What a life did, in order: boundaries, digests of requests that left, and (job, attempt) it spoke of."""
+    """What a life did, in order: boundaries, digests of requests that left, (job, attempt) it spoke of, and (batch,
+    turn)."""
 
     boundaries: tuple[str, ...]
     sent: tuple[str, ...]
     said: tuple[tuple[int, int], ...]
+    turned: tuple[tuple[int, str], ...]
 
 
 class Nursery:
@@ -93,6 +95,7 @@ def trace_of(life: Life) -> Trace:
         boundaries=tuple(facts[1] for kind, *facts in lines if kind == "at"),
         sent=tuple(facts[0] for kind, *facts in lines if kind == "sent"),
         said=tuple((facts[0], facts[1]) for kind, *facts in lines if kind == "said"),
+        turned=tuple((facts[0], facts[1]) for kind, *facts in lines if kind == "turned"),
     )
 
 

@@ -40,7 +40,14 @@ class Life:
     stop: int | None = None  #: at which boundary it stands still
     plant: str | None = None  #: a mistake of `tests.crash.plants` that this program makes
     elsewhere: bool = False  #: whether it runs on another boot of the machine, as far as it can tell
+    ahead: float = 0.0  #: seconds that its clock on the wall is on
+    hours: bool = False  #: whether its standing still takes hours, as far as it can tell
     env: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def stood(self) -> Path:
+        """A file that is there once it has stood still."""
+        return Path(self.folder, f"{self.name}.stood")
 
 
 def main() -> None:
@@ -119,6 +126,10 @@ def _live(life: Life) -> int:
         plants.PLANTS[life.plant]()
     if life.elsewhere:
         plants.another_boot()
+    if life.hours:
+        plants.an_hour_passes(life.stood)
+    if life.ahead:
+        plants.later(life.ahead)
     watched = Boundaries(files["trace"], stop=life.stop, die=life.die)
     said.listen(watched)
     boundaries.watch_sqlite(watched)

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import random
+import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 
 from batchrun import wiring
+from batchrun.clock import SystemClock
+from batchrun.core import packing
 from batchrun.core.claim import Finish, Kept
-from batchrun.core.job import WorkerId
+from batchrun.core.job import Millis, WorkerId
 from batchrun.core.states import State
+from batchrun.queue import batchstore, jobs, loading, workers
 from batchrun.queue import finish as ends
-from batchrun.queue import jobs, loading, workers
 from batchrun.queue import tables as t
 from batchrun.queue.loading import Loading
 from batchrun.queue.statement import Row, Statement, lit, param
 from batchrun.queue.store import QueueStore
 from batchrun.queue.transaction import Transaction
+from batchrun.scheduler import batching, collecting, creating
 
 SHORT = 0.01
 
@@ -26,16 +31,35 @@ SHORT = 0.01
 def short_waits() -> None:
     """Let every throw of the scheduler's dice be a low one: back-off waits a hundredth of what it may."""
     random.SystemRandom.random = lambda self: SHORT  # type: ignore[method-assign]  # only in the process to die
+    creating._token = lambda dice: secrets.token_hex(4)  # which no two batches may have in common
+    batching.rest = lambda age, chance: SHORT  # type: ignore[attr-defined]  # the name that batching calls
+    batching.FIRST_REST = SHORT
 
 
 def small_chunks() -> None:
-    """Let a submit of a few jobs take several transactions, as one of many thousands does."""
+    """Let a few jobs take several transactions and batches, as many thousands do."""
     loading.CHUNK = 3
+    packing.LEAST = 4
+    batchstore.LINES = 3
+    collecting.CHUNK = 2
+
+
+def later(seconds: float) -> None:
+    """Let this process live so much later."""
+    wall = SystemClock.wall
+    SystemClock.wall = lambda self: Millis(wall(self) + round(seconds * 1000))  # type: ignore[method-assign]
 
 
 def another_boot() -> None:
     """Whatever another process wrote down of itself says nothing here about who lives."""
     wiring.boot_id = lambda: "another boot"  # type: ignore[attr-defined]  # the name that wiring calls
+
+
+def an_hour_passes(stood: Path) -> None:
+    """Let an hour have passed once the file *stood* is there."""
+    steady, wall = SystemClock.steady, SystemClock.wall
+    SystemClock.steady = lambda self: steady(self) + 3600.0 * stood.exists()  # type: ignore[method-assign]
+    SystemClock.wall = lambda self: Millis(wall(self) + 3_600_000 * stood.exists())  # type: ignore[method-assign]
 
 
 def attempts_are_booked_after_the_send() -> None:

@@ -1,18 +1,18 @@
-"""What the program says of its jobs, written down at the moment it says so."""
+"""What the program says of its jobs and batches, written down at the moment it says so."""
 
 from __future__ import annotations
 
 from functools import wraps
 from typing import Any
 
-from batchrun.core.events import Event, JobFailed, JobSucceeded, JobWaits
+from batchrun.core.events import BatchTurned, Event, JobFailed, JobSucceeded, JobWaits
 from batchrun.core.ports import Sink
 from batchrun.scheduler.run import Pass
 from tests.crash.boundaries import Boundaries
 
 
 class Overheard:
-    """A sink that notes the end of each attempt before anybody hears of it."""
+    """A sink that notes the end of each attempt, and each turn of a batch, before anybody hears of it."""
 
     def __init__(self, sink: Sink, boundaries: Boundaries) -> None:
         self._sink = sink
@@ -21,6 +21,8 @@ class Overheard:
     def emit(self, event: Event) -> None:
         if isinstance(event, JobSucceeded | JobFailed | JobWaits):
             self._boundaries.note("said", event.job, event.attempt)
+        elif isinstance(event, BatchTurned):
+            self._boundaries.note("turned", event.batch, event.turn)
         self._sink.emit(event)
 
 

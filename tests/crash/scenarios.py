@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from batchrun.core.states import State
 from batchrun.errors import Exit
@@ -38,6 +39,8 @@ class Scenario:
     prepare: Callable[[Experiment], None]
     least: int  #: boundaries that it has at least
     tries: int = TRIES
+    batches: Mapping[str, Any] | None = None  #: how the API behaves with batches; None for a scenario without them
+    reads: bool = True  #: whether the commands that only read are typed in the end
 
     def __str__(self) -> str:
         return self.name
@@ -104,7 +107,14 @@ class World:
         self._folder = folder
         self._made = 0
 
-    def experiment(self, plant: str | None = None, *, concurrency: int = CONCURRENCY, tries: int = TRIES) -> Experiment:
+    def experiment(
+        self,
+        plant: str | None = None,
+        *,
+        concurrency: int = CONCURRENCY,
+        tries: int = TRIES,
+        batches: Mapping[str, Any] | None = None,
+    ) -> Experiment:
         self._made += 1
         folder = self._folder / str(self._made)
         folder.mkdir()
@@ -115,13 +125,19 @@ class World:
             plant=plant,
             concurrency=concurrency,
             tries=tries,
+            batches=batches,
         )
+
+    def before(self, scenario: Scenario, plant: str | None = None) -> Experiment:
+        """An experiment that has come to where the command is typed."""
+        experiment = self.experiment(plant, tries=scenario.tries, batches=scenario.batches)
+        scenario.prepare(experiment)
+        return experiment
 
 
 def whole(world: World, scenario: Scenario, *, stops: bool = False) -> Trace:
     """What the command does when nobody kills it; with the boundaries as one that *stops* counts them."""
-    experiment = world.experiment(tries=scenario.tries)
-    scenario.prepare(experiment)
+    experiment = world.before(scenario)
     life = experiment.life(*scenario.args, stop=NEVER if stops else None)
     end = world.nursery.wait(world.nursery.begin(life))
     assert end is not None
@@ -131,19 +147,19 @@ def whole(world: World, scenario: Scenario, *, stops: bool = False) -> Trace:
 
 def cut(world: World, scenario: Scenario, at: int, plant: str | None) -> Experiment:
     """The command, killed there, and what is left looked at; nobody types it again."""
-    experiment = world.experiment(plant, tries=scenario.tries)
-    scenario.prepare(experiment)
+    experiment = world.before(scenario, plant)
     experiment.live(*scenario.args, die=at)
     return experiment
 
 
-def killed(world: World, scenario: Scenario, *points: int, then: Sequence[str] = ()) -> Experiment:
+def killed(
+    world: World, scenario: Scenario, *points: int, then: Sequence[str] = (), plant: str | None = None
+) -> Experiment:
     """The command, killed at each of *points* in turn, life by life, and then left to end; before that, *then*.
 
     A life that ends by itself before its point is the last of them: `figures.kills` tells how many were killed.
     """
-    experiment = world.experiment(tries=scenario.tries)
-    scenario.prepare(experiment)
+    experiment = world.before(scenario, plant)
     for at in points:
         _life, end = experiment.live(*scenario.args, die=at)
         if not end.killed:
@@ -154,8 +170,12 @@ def killed(world: World, scenario: Scenario, *points: int, then: Sequence[str] =
     return experiment
 
 
+READING = (("status",), ("results", "jobs"), ("errors", "jobs"))
+
+
 def finish(experiment: Experiment, scenario: Scenario) -> None:
     """The same command again; then `run`, for a command that had done its own part sends nothing more."""
-    for args in (scenario.args, ("run",), ("status",), ("results", "jobs"), ("errors", "jobs")):
+    again = [scenario.args] if scenario.args == ("run",) else [scenario.args, ("run",)]
+    for args in [*again, *(READING if scenario.reads else ())]:
         to_its_end(experiment, *args)
     experiment.settle()

@@ -45,6 +45,7 @@ class Zombie:
 
     def goes_on(self) -> None:
         """To its end, or to its death where that was chosen."""
+        self.life.stood.touch()
         os.kill(self._pid, signal.SIGCONT)
         end = self.experiment.nursery.wait(self._pid)
         assert end is not None
@@ -67,8 +68,7 @@ def ends(experiment: Experiment) -> dict[str, tuple[str, str | None]]:
 
 def haunted(world: World, scenario: Scenario, at: int, plant: str | None = None) -> Experiment:
     """The command stops at a boundary, another worker does everything, and then the first one goes on."""
-    experiment = world.experiment(plant)
-    scenario.prepare(experiment)
+    experiment = world.before(scenario, plant)
     zombie = Zombie(experiment, scenario, at)
     if not zombie.stopped:
         return experiment
