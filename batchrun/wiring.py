@@ -11,11 +11,11 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from batchrun import __version__
 from batchrun.clock import SystemClock, boot_id
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from batchrun.scheduler.terms import Ended, Terms
     from batchrun.settings.tables import Tables
     from batchrun.simulator.shelf import Shelf
+
+T = TypeVar("T")
 
 SPARE_FILES = 64
 """File descriptors that are not connections: the database, its locks, logs, standard streams."""
@@ -145,6 +147,17 @@ async def _pass(
     if not (limit.reached or limit.message):
         return ended
     return replace(ended, exit=Exit.OK if limit.reached else Exit.PENDING, message=limit.message, hint="")
+
+
+def ask(settings: Settings, question: Callable[[BatchApi], Awaitable[T]]) -> T:
+    """Ask the API about batches, beside any worker. Raises KeyRefused without a usable key, UsageError."""
+    credential = None if settings.simulate else settings.credential()
+
+    async def asked() -> T:
+        async with _transport(settings, credential, settings.tables(), SystemClock()) as (_, api):
+            return await question(api)
+
+    return asyncio.run(asked())
 
 
 def _terms(settings: Settings, wish: Wish, credential: Credential | None, tables: Tables) -> Terms:

@@ -31,6 +31,7 @@ COMMANDS: Mapping[str, Entry] = {
     "errors": Entry("errors:errors", "what failed, grouped, and what to do", "Look"),
     "show": Entry("show:show", "one job: request, attempts, answer", "Look"),
     "log": Entry("log:log", "what happened and why, in order", "Look"),
+    "batches": Entry("batches:batches", "the batches: list, adopt, resolve, delete", "Look"),
     "retry": Entry("retry:retry", "put failed jobs back", "Act"),
     "cancel": Entry("cancel:cancel", "stop a run or single jobs", "Act"),
     "resume": Entry("resume:resume", "lift pauses, so that the next run tries at once", "Act"),

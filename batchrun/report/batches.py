@@ -140,11 +140,16 @@ def word(row: BatchRow) -> str:
     return batch.state.value
 
 
-def figures(row: BatchRow) -> str:
-    """`198 succeeded, 2 errored`: the counts of a batch that has ended; "" before."""
+def results(row: BatchRow) -> dict[str, int] | None:
+    """How many of its requests ended how; None before it has ended, for the API moves its counts only then."""
     if row.batch.processing is not Processing.ENDED:
-        return ""  # the API moves its counts only then
-    return ", ".join(f"{n:,} {name}" for name, n in row.counts.items() if n and name != "processing")
+        return None
+    return {name: n for name, n in row.counts.items() if n and name != "processing"}
+
+
+def figures(row: BatchRow) -> str:
+    """`198 succeeded, 2 errored`; "" before it has ended."""
+    return ", ".join(f"{n:,} {name}" for name, n in (results(row) or {}).items())
 
 
 def _these(rows: Sequence[BatchRow]) -> str:

@@ -122,8 +122,8 @@ def swift(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def soon(swift: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Simulated batches end within a moment, and are looked at often."""
-    _batches(monkeypatch, 0.002)
+    """Simulated batches have ended when they are first looked at."""
+    _batches(monkeypatch, 0.0)
 
 
 @pytest.fixture
@@ -133,7 +133,6 @@ def late(swift: None, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _batches(monkeypatch: pytest.MonkeyPatch, minutes: float) -> None:
-    from batchrun.core import polling
     from batchrun.simulator import batchplan
 
     made = batchplan.BatchPlan
@@ -142,7 +141,6 @@ def _batches(monkeypatch: pytest.MonkeyPatch, minutes: float) -> None:
         return made(**(values | {"minutes": minutes, "canceling": 0.05}))
 
     monkeypatch.setattr(batchplan, "BatchPlan", plan)
-    monkeypatch.setattr(polling, "SOONEST", 0.05)
 
 
 def jobs_file(path: Path, prompts: Sequence[str], **more: object) -> Path:

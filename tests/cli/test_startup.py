@@ -34,6 +34,7 @@ LOOKING = {
     "show": ["show", "doc-1"],
     "log": ["log"],
     "export": ["export", "last", "-o", "-"],
+    "batches": ["batches"],
     "config": ["config", "show"],
     "help": ["help", "status"],
 }
