@@ -62,6 +62,7 @@ class Batching:
         self._clock = clock
         self._dice = dice
         self._terms = terms
+        self._purse = purse
         self._emit = emit
         self._wake = wake
         self._closed = False
@@ -227,6 +228,9 @@ class Batching:
         for batch, remote in looked.repeated:
             self._start(self._collecting.repeated(batch, remote))
         self._attended = await self._store.attended(account)
+        for batch in self._attended:
+            if batch.state is BatchState.LOST:
+                self._purse.drop(batch.id)  # its jobs are queued again, and may cost once more
         self._failures = self._failures + 1 if looked.mark is None else 0
         seconds = rest(self._age(), self._dice.random())
         if self._failures:

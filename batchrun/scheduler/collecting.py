@@ -142,7 +142,7 @@ class Collecting:
         if await self._store.keep(batch, won, self._clock.wall()):
             brought.won += len(won)
             spent = sum(each.cost if each.cost is not None else each.worst for each in won)
-            self._purse.book(sum(each.worst for each in won), spent)
+            self._purse.book(batch.id, sum(each.worst for each in won), spent)
             brought.spent += spent
             return
         await self._finish(batch, [(_ticket(batch, each), _answered(each), True) for each in won], brought)
@@ -177,7 +177,7 @@ class Collecting:
                 brought.won += kept in {Kept.CURRENT, Kept.LATE}
             else:
                 brought.others[finish.outcome.reply.error_type or "error"] += 1
-            self._purse.book((finish.claim.worst or 0) if holds else 0, spent)
+            self._purse.book(batch.id, (finish.claim.worst or 0) if holds else 0, spent)
 
     def _ending(self, batch: Batch, claim: Claim, outcome: Outcome) -> Finish:
         now = self._clock.wall()

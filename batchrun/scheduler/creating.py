@@ -103,11 +103,13 @@ class Creating:
             date=mark.date,
             percent=self._terms.batch_percent,
         )
-        intended = await self._store.intend(run.id, model, packing, self._worker, now, self._purse.left())
-        intent = intended.intent
+        async with self._purse.turn:
+            intended = await self._store.intend(run.id, model, packing, self._worker, now, self._purse.left())
+            intent = intended.intent
+            if intent is not None:
+                self._purse.hold(intent.id, intent.worst)
         if intent is None:
             return Created(run=run, model=model, began=began, penniless=intended.penniless, crowded=intended.crowded)
-        self._purse.hold(intent.worst)
         lines = await self._store.lines(intent)
         sent = body(intent, lines)
         why = self._unsendable(intent, lines, sent)
@@ -118,8 +120,8 @@ class Creating:
             elif self._clock.steady() - about > PROMPT or not self._may_send():
                 why = "it was not sent in time"
         if why is not None:
-            await self._store.reject(intent.id, self._clock.wall(), why)
-            self._purse.book(intent.worst, 0)
+            if await self._store.reject(intent.id, self._clock.wall(), why):
+                self._purse.drop(intent.id)
             return Created(run=run, model=model, began=began)
         began = self._clock.steady()
         answer = await self._api.create(sent, betas=intent.betas, headers=intent.headers)
@@ -154,8 +156,8 @@ class Creating:
             case Clarity.REFUSED:
                 culprit = self._culprit(intent, lines, answer, size)
                 finish = None if culprit is None else self._finish(intent, culprit, answer)
-                await self._store.reject(intent.id, self._clock.wall(), words, finish)
-                self._purse.book(intent.worst, 0)
+                if await self._store.reject(intent.id, self._clock.wall(), words, finish):
+                    self._purse.drop(intent.id)
                 self._tell(Turn.REJECTED, intent, f"a batch of {count(intent.n, 'job')} was refused {words}")
                 return 0
             case Clarity.ANSWERED:
@@ -177,6 +179,7 @@ class Creating:
             return lines[int(named[1])]
         if len(lines) == 1:
             self._alone[intent.run] += 1
+            self._bytes.pop(key, None)
             self._most.pop(key, None)  # whoever is to blame is found: the others go as before
             return lines[0]
         self._most[key] = max(1, len(lines) // 2)

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 
-from batchrun.core.claim import KnownAccount, LearnedLimit, OpenRun
+from batchrun.core.claim import KnownAccount, LearnedLimit, OpenRun, Taken
 from batchrun.core.events import (
     Draining,
     JobsSent,
@@ -18,7 +18,7 @@ from batchrun.core.events import (
     RunDone,
     Trouble,
 )
-from batchrun.core.job import RunId, WorkerId
+from batchrun.core.job import Millis, RunId, WorkerId
 from batchrun.core.outcome import AccountStopped
 from batchrun.core.pause import Pause, PauseScope
 from batchrun.core.ports import BatchApi, BatchStore, Clock, Dice, Sink, Store, Transport
@@ -26,7 +26,7 @@ from batchrun.errors import Exit
 from batchrun.scheduler.batching import Batching
 from batchrun.scheduler.circuit import Circuit
 from batchrun.scheduler.ending import of_account, of_first_call, of_foreign, of_money, of_pause, of_surroundings
-from batchrun.scheduler.feed import Feed
+from batchrun.scheduler.feed import Feed, Offer
 from batchrun.scheduler.heed import Heed
 from batchrun.scheduler.identity import Identity
 from batchrun.scheduler.journal import Journal
@@ -187,19 +187,10 @@ class Pass:
                 if offer is None:
                     break
                 now = self._clock.wall()
-                taken = await self._store.claim(
-                    offer.run.id,
-                    offer.model,
-                    offer.n,
-                    worker,
-                    now,
-                    self._purse.left(),
-                    realtime_only=offer.realtime_only,
-                )
+                taken = await self._claim(offer, worker, now)
                 self._feed.taken(offer, taken)
                 offer.lane.pending += len(taken.claims)
                 for claim in taken.claims:
-                    self._purse.reserve(claim)
                     if offer.probe:
                         self._standing.probe(claim)
                     task = asyncio.create_task(self._realtime.serve(claim, offer.run, offer.lane))
@@ -214,6 +205,21 @@ class Pass:
             if seconds is None:
                 return
             await self._pause(seconds)
+
+    async def _claim(self, offer: Offer, worker: WorkerId, now: Millis) -> Taken:
+        async with self._purse.turn:
+            taken = await self._store.claim(
+                offer.run.id,
+                offer.model,
+                offer.n,
+                worker,
+                now,
+                self._purse.left(),
+                realtime_only=offer.realtime_only,
+            )
+            for claim in taken.claims:
+                self._purse.reserve(claim)
+        return taken
 
     async def _turn_to_batches(self) -> None:
         """Look after the batches that are out, and send what may go in new ones."""
