@@ -32,7 +32,7 @@ AFTER: Mapping[str, frozenset[BatchState]] = {
     Turn.SUBMITTED: frozenset({*STANDING, BatchState.DONE}),
     Turn.ADOPTED: frozenset({*STANDING, BatchState.DONE}),
     Turn.COLLECTED: frozenset({BatchState.DONE}),
-    Turn.REJECTED: frozenset({BatchState.REJECTED}),
+    Turn.REJECTED: frozenset({BatchState.REJECTED, BatchState.LOST}),
     Turn.UNCLEAR: frozenset(BatchState) - {BatchState.INTENT, BatchState.SENDING},
     Turn.LOST: frozenset({BatchState.LOST}),
 }

@@ -12,14 +12,18 @@ import sqlalchemy as sa
 
 from batchrun import wiring
 from batchrun.clock import SystemClock
-from batchrun.core import packing
+from batchrun.core import packing, settling
+from batchrun.core.batch import Intended, Intent, Line, Remote
 from batchrun.core.claim import Finish, Kept
-from batchrun.core.job import Millis, WorkerId
+from batchrun.core.job import BatchId, Millis, WorkerId
 from batchrun.core.states import State
-from batchrun.queue import batchstore, jobs, loading, workers
+from batchrun.queue import batchjobs, batchstore, jobs, loading, runs, workers
 from batchrun.queue import finish as ends
 from batchrun.queue import tables as t
+from batchrun.queue.batchstore import QueueBatches
+from batchrun.queue.bodies import SharedParts
 from batchrun.queue.loading import Loading
+from batchrun.queue.packing import pack
 from batchrun.queue.statement import Row, Statement, lit, param
 from batchrun.queue.store import QueueStore
 from batchrun.queue.transaction import Transaction
@@ -146,6 +150,74 @@ def the_buried_go_on_claiming() -> None:
     workers.refuse_buried = lambda tx, worker: None
 
 
+class Unwritten(Exception):
+    """Takes back what a transaction has done, and tells what it was."""
+
+    def __init__(self, intended: Intended, lines: Sequence[Line]) -> None:
+        super().__init__()
+        self.intended = intended
+        self.lines = lines
+
+
+def batches_are_booked_after_the_send() -> None:
+    """The mistake of whoever writes down a batch when its id is there."""
+    unbooked: dict[BatchId, tuple[tuple[Any, ...], Intent, Sequence[Line]]] = {}
+    intend, sending, submitted = QueueBatches.intend, QueueBatches.sending, QueueBatches.submitted
+
+    async def chosen(self: QueueBatches, *wish: Any) -> Intended:
+        run, model, packing, worker, now, left = wish
+
+        def choose(tx: Transaction) -> Intended:
+            terms = runs.terms(tx, run, model, now, left)
+            intended = Intended() if terms is None else pack(tx, terms, model, packing, worker, now)
+            if intended.intent is None:
+                return intended
+            raise Unwritten(intended, batchjobs.lines(tx, intended.intent.id, 0, intended.intent.n, SharedParts()))
+
+        try:
+            return await self._performer.perform(choose)
+        except Unwritten as found:
+            intent = found.intended.intent
+            assert intent is not None
+            unbooked[intent.id] = (wish, intent, found.lines)
+            return found.intended
+
+    async def remembered(_self: QueueBatches, intent: Intent) -> Sequence[Line]:
+        return unbooked[intent.id][2]
+
+    async def allowed(_self: QueueBatches, _intent: Intent, _now: Millis, _size: int) -> bool:
+        return True
+
+    async def booked(self: QueueBatches, batch: BatchId, remote: Remote, now: Millis) -> bool:
+        if batch in unbooked:
+            wish, intent, _lines = unbooked.pop(batch)
+            await intend(self, *wish)
+            await sending(self, intent, now, 0)
+        return await submitted(self, batch, remote, now)
+
+    QueueBatches.intend = chosen  # type: ignore[method-assign, assignment]  # only in the process to die
+    QueueBatches.lines = remembered  # type: ignore[method-assign]  # only in the process to die
+    QueueBatches.sending = allowed  # type: ignore[method-assign]  # only in the process to die
+    QueueBatches.submitted = booked  # type: ignore[method-assign]  # only in the process to die
+
+
+def batches_are_given_up_at_once() -> None:
+    """The mistake of whoever believes a listing that lags."""
+    settling.SETTLE = settling.SETTLE_ANSWERED = 0
+
+
+def no_fence_before_a_batch() -> None:
+    """The mistake of whoever does not look once more whether a batch is still his before he sends it."""
+    sending = QueueBatches.sending
+
+    async def allowed(self: QueueBatches, intent: Intent, now: Millis, size: int) -> bool:
+        await sending(self, intent, now, size)
+        return True
+
+    QueueBatches.sending = allowed  # type: ignore[method-assign]  # only in the process to die
+    creating.PROMPT = float("inf")
+
+
 PLANTS: Mapping[str, Callable[[], None]] = {
     plant.__name__: plant
     for plant in (
@@ -154,5 +226,8 @@ PLANTS: Mapping[str, Callable[[], None]] = {
         answers_are_acknowledged_before_the_commit,
         a_run_is_open_while_it_is_loaded,
         the_buried_go_on_claiming,
+        batches_are_booked_after_the_send,
+        batches_are_given_up_at_once,
+        no_fence_before_a_batch,
     )
 }

@@ -135,9 +135,9 @@ class World:
         return experiment
 
 
-def whole(world: World, scenario: Scenario, *, stops: bool = False) -> Trace:
+def whole(world: World, scenario: Scenario, *, stops: bool = False, plant: str | None = None) -> Trace:
     """What the command does when nobody kills it; with the boundaries as one that *stops* counts them."""
-    experiment = world.before(scenario)
+    experiment = world.before(scenario, plant)
     life = experiment.life(*scenario.args, stop=NEVER if stops else None)
     end = world.nursery.wait(world.nursery.begin(life))
     assert end is not None

@@ -7,14 +7,18 @@ from collections.abc import Callable, Iterable
 
 import pytest
 
+from tests.crash.batched import LOST, PLAIN_RUN
 from tests.crash.plants import (
     a_run_is_open_while_it_is_loaded,
     answers_are_acknowledged_before_the_commit,
     attempts_are_booked_after_the_send,
+    batches_are_booked_after_the_send,
+    batches_are_given_up_at_once,
     no_fence,
+    no_fence_before_a_batch,
     the_buried_go_on_claiming,
 )
-from tests.crash.scenarios import RUN, SUBMIT, Scenario, World, cut, whole
+from tests.crash.scenarios import RUN, SUBMIT, Scenario, World, cut, killed, whole
 from tests.crash.test_zombies import haunted, met
 
 Plant = Callable[[], None]
@@ -22,6 +26,7 @@ Plant = Callable[[], None]
 FOUND_BY_A_KILL = [
     (attempts_are_booked_after_the_send, RUN, "after POST", "have left, 0 are on the books"),
     (answers_are_acknowledged_before_the_commit, RUN, "after POST", "was spoken of and is not durable"),
+    (batches_are_booked_after_the_send, PLAIN_RUN, "after POST", "have left, 0 are on the books"),
     (a_run_is_open_while_it_is_loaded, SUBMIT, "after commit", "half of a submit is open"),
 ]
 
@@ -36,7 +41,8 @@ def found(word: str, problems: Iterable[list[str]]) -> bool:
 def test_a_planted_mistake_is_found_by_a_kill(
     world: World, plant: Plant, scenario: Scenario, place: str, word: str
 ) -> None:
-    places = [at for at, what in enumerate(whole(world, scenario).boundaries, 1) if what.startswith(place)]
+    boundaries = whole(world, scenario, plant=plant.__name__).boundaries
+    places = [at for at, what in enumerate(boundaries, 1) if what.startswith(place)]
     assert found(word, (cut(world, scenario, at, plant.__name__).problems for at in places))
 
 
@@ -44,6 +50,25 @@ def test_a_missing_fence_is_found_by_a_worker_that_stands_still(world: World) ->
     trace = whole(world, RUN, stops=True)
     places = [at for at, what in enumerate(trace.boundaries, 1) if what.startswith("after POST")]
     assert found("who went on", (haunted(world, RUN, at, no_fence.__name__).problems for at in places))
+
+
+def test_a_batch_that_is_written_down_too_late_is_bought_twice_after_a_kill(world: World) -> None:
+    plant = batches_are_booked_after_the_send.__name__
+    arrived = whole(world, PLAIN_RUN, plant=plant).boundaries.index("after POST /v1/messages/batches") + 1
+    assert found("was answered 2 times", [killed(world, PLAIN_RUN, arrived, plant=plant).problems])
+
+
+def test_a_batch_that_is_given_up_too_soon_is_found_by_a_listing_that_lags(world: World) -> None:
+    plant = batches_are_given_up_at_once.__name__
+    assert found("was answered 2 times", [killed(world, LOST, plant=plant).problems])
+
+
+def test_a_missing_fence_before_a_batch_is_found_by_a_worker_that_stands_still(world: World) -> None:
+    boundaries = whole(world, PLAIN_RUN, stops=True).boundaries
+    create = boundaries.index("before POST /v1/messages/batches") + 1
+    plant = no_fence_before_a_batch.__name__
+    stopped = (haunted(world, PLAIN_RUN, at, plant).problems for at in range(create - 1, create - 8, -1))
+    assert found("was answered 2 times", stopped)
 
 
 @pytest.mark.sweep

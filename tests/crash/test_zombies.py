@@ -12,13 +12,14 @@ import pytest
 
 from batchrun.core.states import State
 from batchrun.errors import Exit
+from tests.crash.batched import PILOT, PLAIN_RUN
 from tests.crash.books import Books
 from tests.crash.conftest import Report
 from tests.crash.experiment import Experiment
 from tests.crash.figures import Figures
 from tests.crash.lives import words_of
 from tests.crash.nursery import Life
-from tests.crash.scenarios import FINE, RUN, SUBMIT, Scenario, World, to_its_end
+from tests.crash.scenarios import FINE, RUN, SUBMIT, Scenario, World, to_its_end, whole
 
 PARTS = 4
 
@@ -105,6 +106,27 @@ def test_who_was_taken_for_dead_and_goes_on_changes_nothing(
     report(f"stopped at each boundary of a {scenario}, and going on", figures)
     assert not problems
     assert figures.boundaries >= scenario.least // 2 // PARTS, "the command hardly ever stopped"
+
+
+@pytest.mark.sweep
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("scenario", [PLAIN_RUN, PILOT], ids=str)
+@parts
+def test_who_was_taken_for_dead_sends_no_batch_when_it_goes_on(
+    world: World, report: Report, scenario: Scenario, part: int
+) -> None:
+    boundaries = whole(world, scenario, stops=True).boundaries
+    listed = boundaries.index("before GET /v1/messages/batches") + 1
+    sent = len(boundaries) - boundaries[::-1].index("after POST /v1/messages/batches")
+    figures, problems = Figures(), []
+    for at in range(listed + part, sent + 5, PARTS):
+        experiment = haunted(world, scenario, at)
+        problems += [f"stopped at {at}: {problem}" for problem in experiment.problems]
+        figures.add(experiment.figures)
+        figures.boundaries += experiment.figures.stops
+    report(f"stopped while a {scenario} sends, and going on", figures)
+    assert not problems
+    assert figures.boundaries > 1, "the command hardly ever stopped"
 
 
 def met(world: World, at: int, other: int, die: int | None = None, plant: str | None = None) -> Experiment:
