@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -146,3 +147,60 @@ def test_wait_does_not_stay_for_what_only_a_person_can_bring_about(ten: Batchrun
     shown = ten("wait", "jobs", "--simulate", "--progress", "none")
     assert shown.code != 0
     assert counts(ten) == {"succeeded": 2, "queued": 8}
+
+
+# -- cancel ------------------------------------------------------------------------------------------------------------
+
+
+def standing(batchrun: Batchrun) -> list[str]:
+    """Where the batches of the queue stand."""
+    found = json.loads(batchrun("batches", "--simulate", "--json").out)["batches"]
+    return [batch["standing"] for batch in found]
+
+
+@pytest.mark.usefixtures("late")
+def test_a_cancel_reaches_the_batches_at_once_and_says_what_may_be_billed(ten: Batchrun) -> None:
+    ten(*SUBMIT)
+    dry = ten("cancel", "jobs", "--simulate", "--dry-run")
+    assert "9 jobs would be stopped. 9 of them may be at Anthropic: they may still be billed" in dry.err
+    assert "1 batch is cancelled there." in dry.err
+    shown = ten("cancel", "jobs", "--simulate", "--yes")
+    assert shown.code == 0
+    assert "b-1 (9 jobs) is being cancelled, as you wished; what is done by then is kept" in shown.err
+    assert standing(ten) == ["cancelling"]
+
+
+@pytest.mark.usefixtures("late")
+def test_where_a_worker_is_at_it_a_cancel_leaves_the_batches_to_it(ten: Batchrun, tmp_path: Path) -> None:
+    ten(*SUBMIT)
+    locks = Locks(tmp_path / "batchrun-simulated.db")
+    locks.hold_run(card())
+    shown = ten("cancel", "jobs", "--simulate", "--yes")
+    locks.close()
+    assert shown.code == 0
+    assert "it cancels the batches at its next look" in shown.err
+    assert "b-1 (9 jobs) is to be cancelled, as you wished   batchrun --simulate run" in shown.err
+    assert standing(ten) == ["at Anthropic"]
+    ten("run", "--once", "--simulate", "-q")
+    assert standing(ten) == ["cancelling"]
+
+
+@pytest.mark.usefixtures("late")
+def test_single_jobs_of_a_batch_cannot_be_stopped_there(ten: Batchrun) -> None:
+    ten(*SUBMIT)
+    shown = ten("cancel", "-s", "id:doc-5", "--simulate", "--dry-run")
+    assert shown.err.endswith("Single jobs of a batch cannot be stopped there.\n")
+    ten("cancel", "-s", "id:doc-5", "--simulate", "--yes")
+    assert standing(ten) == ["at Anthropic"]
+
+
+@pytest.mark.usefixtures("late")
+def test_jobs_of_an_unclear_batch_cannot_be_stopped_before_it_is_known(ten: Batchrun, tmp_path: Path) -> None:
+    ten(*SUBMIT)
+    with sqlite3.connect(tmp_path / "batchrun-simulated.db") as connection:
+        connection.execute("UPDATE batches SET state = 'unclear', remote_id = NULL, processing = NULL, created = NULL")
+    shown = ten("cancel", "jobs", "--simulate", "--yes", "--json")
+    assert json.loads(shown.out)["batches"] == [{"id": "b-1", "standing": "unclear", "jobs": 9}]
+    assert counts(ten) == {"succeeded": 1, "sent": 9}
+    dry = ten("cancel", "jobs", "--simulate", "--dry-run")
+    assert "9 jobs cannot be stopped before it is known whether their batch stands." in dry.err
