@@ -22,8 +22,8 @@ AT_ONCE = 20
 """Jobs in one claim."""
 
 OTHER = "claude-sonnet-5-5"
-LATER = 4_000_000_000_000
 NOW = Millis(1_795_176_000_000)
+LATER = NOW + 60 * 60 * 1000
 
 
 def _plain(n: int) -> list[Layer]:

@@ -1,6 +1,6 @@
 """How much of a limit is used, and how often the API has to say no: the real scheduler, in virtual time.
 
-python -m benchmarks.limits REQUESTS INPUT OUTPUT MINUTES told | learned FOLDER
+python -m benchmarks.limits requests | input_tokens | output_tokens LIMIT MINUTES told | learned FOLDER
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import json
 import random
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from batchrun.core.job import Millis
@@ -19,8 +20,11 @@ from benchmarks.table import Row
 
 TIERS = {"start": 1_000, "build": 5_000, "scale": 10_000}
 PLENTY = 1_000_000_000
-TOKENS = 60_000
-"""Output tokens a minute where those bind: some 240 answers."""
+TOKENS = {Dimension.INPUT: 2_000_000, Dimension.OUTPUT: 400_000}
+"""A minute, where tokens bind: what the lowest of today's tiers grants."""
+
+SIZES = (1_000, 8_000, 20_000)
+"""Characters of the prompts where input tokens bind, a third each."""
 
 MINUTE = 60_000
 CONCURRENCY = 600
@@ -31,7 +35,7 @@ def measure(scale: Scale, folder: Path) -> Iterator[Row]:
         if not scale.whole and requests > 1_000:
             continue
         for how in ("told", "learned"):
-            found = told("limits", requests, PLENTY, PLENTY, 2, how, folder)
+            found = told("limits", Dimension.REQUESTS, requests, 2, how, folder)
             yield Row(
                 what=f"requests-bound, {tier}, limit {how}: share of {requests:,} a minute",
                 budget=">= 97 %, no 429, no 60 s over",
@@ -40,30 +44,43 @@ def measure(scale: Scale, folder: Path) -> Iterator[Row]:
                 fine=found["share"] >= 0.97 and not found["refused"] and found["busiest"] <= requests,
             )
     minutes = 10 if scale.whole else 2
-    for how in ("told", "learned"):
-        found = told("limits", PLENTY, PLENTY, TOKENS, minutes, how, folder)
-        refused = found["refused"] / found["sent"]
-        yield Row(
-            what=f"output-bound, lengths unknown, limit {how}: share of {TOKENS:,} a minute over {minutes} minutes",
-            budget=">= 97 %, < 0.1 % answered 429",
-            measured=f"{found['output']:.1%}, {refused:.2%} 429s",
-            floor=f"{found['sent']:,} requests in virtual time",
-            fine=found["output"] >= 0.97 and refused < 0.001 if scale.whole else None,
-        )
+    for dimension, tokens in TOKENS.items():
+        what = dimension.removesuffix("_tokens")
+        for how in ("told", "learned"):
+            found = told("limits", dimension, tokens, minutes, how, folder)
+            refused = found["refused"] / found["sent"]
+            yield Row(
+                what=f"{what}-bound, mixed sizes, limit {how}: share of {tokens:,} a minute over {minutes} minutes",
+                budget=">= 97 %, < 0.1 % answered 429",
+                measured=f"{found['share']:.1%}, {refused:.2%} 429s",
+                floor=f"{found['sent']:,} requests in virtual time",
+                fine=found["share"] >= 0.97 and refused < 0.001 if scale.whole else None,
+            )
 
 
-def _night(requests: int, input_tokens: int, output_tokens: int, minutes: int, *, known: bool, folder: Path) -> str:
+def _night(dimension: Dimension, limit: int, minutes: int, *, known: bool, folder: Path) -> str:
     """One pass that is stopped when a minute to warm up and *minutes* more are over."""
+    from batchrun.core.tokens import weigh
     from batchrun.simulator.plan import Plan
-    from tests.scheduler.world import World
+    from tests.scheduler.world import MODEL, World
     from tests.virtual import VirtualClock, run
 
-    limits = Limits(requests=requests, input_tokens=input_tokens, output_tokens=output_tokens)
-    a_minute = requests if requests < PLENTY else output_tokens // 150
+    plenty = Limits(requests=PLENTY, input_tokens=PLENTY, output_tokens=PLENTY)
+    limits = replace(plenty, **{str(dimension): limit})
+    sizes = SIZES if dimension is Dimension.INPUT else (20,)
+    a_minute = {
+        Dimension.REQUESTS: limit,
+        Dimension.INPUT: limit // (sum(SIZES) // len(SIZES) // 4),
+        Dimension.OUTPUT: limit // 150,
+    }[dimension]
 
     async def night(clock: VirtualClock, dice: random.Random) -> str:
         world = World(folder, clock, dice, Plan(limits={"*": limits}))
-        world.add([f"question {number}" for number in range(a_minute * (minutes + 2))])
+        for size in sizes:
+            text = "word " * (size // 5)
+            prompts = [f"{number} {text}" for number in range(a_minute * (minutes + 2) // len(sizes))]
+            est_input = weigh({"model": MODEL}, size + 100).input
+            world.add(prompts, name=f"size-{size}", est_input=est_input)
         custom = {"haiku-5-5": limits} if known else {}
         life = asyncio.create_task(world.live(most=CONCURRENCY, custom=custom))
         await clock.sleep(60.0 * (minutes + 1) + 5.0)
@@ -75,10 +92,9 @@ def _night(requests: int, input_tokens: int, output_tokens: int, minutes: int, *
         end = Millis(begin + minutes * MINUTE)
         return json.dumps(
             {
-                "share": ledger.utilisation(Dimension.REQUESTS, requests, begin, end),
-                "output": ledger.utilisation(Dimension.OUTPUT, output_tokens, begin, end),
+                "share": ledger.utilisation(dimension, limit, begin, end),
                 "refused": sum(entry.status == 429 for entry in ledger.entries),
-                "busiest": ledger.busiest(Dimension.REQUESTS),
+                "busiest": ledger.busiest(dimension),
                 "sent": len(ledger.entries),
             }
         )
@@ -87,7 +103,7 @@ def _night(requests: int, input_tokens: int, output_tokens: int, minutes: int, *
 
 
 if __name__ == "__main__":
-    numbers, place = [int(number) for number in sys.argv[1:5]], Path(sys.argv[6])
-    path = place / "-".join(sys.argv[1:6])
+    what, limit, minutes, how, place = sys.argv[1:]
+    path = Path(place) / "-".join(sys.argv[1:5])
     path.mkdir()
-    print(_night(*numbers, known=sys.argv[5] == "told", folder=path))
+    print(_night(Dimension(what), int(limit), int(minutes), known=how == "told", folder=path))

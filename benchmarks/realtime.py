@@ -18,19 +18,20 @@ from benchmarks.stock import Layer, stocked
 from benchmarks.table import Row
 
 CONCURRENCY = 50
-JOBS = 2_000
+JOBS = 10_000
 SIZE = 1_000
 """Bytes of a request, and of an answer."""
 
 
 def measure(scale: Scale, folder: Path) -> Iterator[Row]:
     takes: dict[str, list[Took]] = {"bare": [], "ours": [], "aiohttp": []}
+    jobs = JOBS if scale.whole else JOBS // 5
     with canned(SIZE) as url:
         for round_ in range(scale.rounds):
             for who, took in takes.items():
                 place = folder / f"realtime-{who}-{round_}"
                 place.mkdir()
-                took.append(child("realtime", who, url, JOBS, CONCURRENCY, place))
+                took.append(child("realtime", who, url, jobs, CONCURRENCY, place))
     bare, ours, others = takes["bare"], takes["ours"], takes["aiohttp"]
     floor = f"{median([took.rate for took in bare]):,.0f} jobs/s, {median([t.cpu_each for t in bare]) * 1e3:.2f} ms"
     rates = [mine.rate / its.rate for mine, its in zip(ours, bare, strict=True)]
