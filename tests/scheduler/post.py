@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from batchrun.core.batch import Batch, Item, Page, Processing, Remote, ticket_of
 from batchrun.core.claim import OpenRun
 from batchrun.core.events import BatchTurned, Turn
-from batchrun.core.job import Millis, Nanos, RunId, WorkerId
+from batchrun.core.job import Millis, Nanos, WorkerId
 from batchrun.core.outcome import Answer, Outcome, Refused, Reply, ServerFailed, Succeeded, Usage
 from batchrun.queue import tables as t
 from batchrun.queue.batchstore import QueueBatches
@@ -114,8 +114,12 @@ class Office:
         self.purse = Purse(max_cost)
         self.closed = False
 
-    async def open(self) -> None:
+    async def open(self, before: Office | None = None) -> None:
+        """*before*: whoever sat here till now, and has left; the API is the same."""
         terms = self.world.terms()
+        if before is not None:
+            await before.queue.leave(before.worker)
+            self.queue, self.api = before.queue, before.api
         self.worker: WorkerId = await self.queue.register(terms.card)
         known = await self.queue.remember_account(terms.stand_in, terms.fingerprint, self.world.clock.wall())
         self.account: int = known.id
@@ -191,7 +195,3 @@ def jobs_of(requests: Sequence[dict[str, Any]]) -> list[int]:
     """The jobs that were asked for in one create."""
     tickets = [ticket_of(each["custom_id"]) for each in requests]
     return [ticket.job for ticket in tickets if ticket is not None]
-
-
-def run_of(number: int) -> RunId:
-    return RunId(number)
