@@ -196,8 +196,8 @@ def batches_are_booked_after_the_send() -> None:
         return await submitted(self, batch, remote, now)
 
     QueueBatches.intend = chosen  # type: ignore[method-assign, assignment]  # only in the process to die
-    QueueBatches.lines = remembered  # type: ignore[method-assign]  # only in the process to die
-    QueueBatches.sending = allowed  # type: ignore[method-assign]  # only in the process to die
+    QueueBatches.lines = remembered  # type: ignore[method-assign, assignment]  # only in the process to die
+    QueueBatches.sending = allowed  # type: ignore[method-assign, assignment]  # only in the process to die
     QueueBatches.submitted = booked  # type: ignore[method-assign]  # only in the process to die
 
 
