@@ -82,8 +82,11 @@ def sentence(event: Event) -> str:  # noqa: PLR0912  # one arm for each event
         case Probed(scope=scope, subject=subject, lifted=lifted):
             what = paused(scope, subject)
             return f"{what} goes on: a probe was answered" if lifted else f"{what} stays paused: a probe was refused"
-        case Trouble(message=message) | BatchTurned(message=message):
+        case Trouble(message=message):
             return message
+        case BatchTurned(batch=batch, message=message, remote=remote):
+            named = f" ({remote})" if remote and remote not in message else ""
+            return f"b-{batch}: {message}{named}"
         case Draining(in_flight=n):
             return f"stopping: {n:,} in flight may finish"
         case RunDone(name=name):
@@ -119,6 +122,8 @@ def record(event: Event) -> dict[str, Any]:
                 made["runs"] = [{"id": f"r-{run}", "name": name} for run, name in value]
             case "job":
                 made["job"] = str(value)
+            case "batch":
+                made["batch"] = f"b-{value}"
             case "cost":
                 made["cost"] = amount(value)
             case "until":

@@ -19,6 +19,7 @@ from batchrun.core.figures import count, dollars, span
 from batchrun.core.job import Nanos, RunId
 from batchrun.core.states import RunState, State
 from batchrun.errors import BatchrunError, Exit, KeyRefused, WorkerBusy
+from batchrun.queue.batchlist import held_for
 from batchrun.report import batches
 from batchrun.report.cures import cure_of, word
 from batchrun.report.summary import possibly
@@ -235,7 +236,9 @@ def _tell_batches(call: Call, runs: Sequence[RunSummary], out: Sequence[BatchRow
 
 def held(call: Call, run: RunSummary) -> str:
     """How many jobs of *run* wait for a word from the user, why, and what to type."""
-    cure = cure_of("", None, held=True)
+    with call.reading() as reading:
+        errors = held_for(reading, run.id)
+    cure = cure_of(min(errors) if len(errors) == 1 else "", None, held=True)
     command = cure.written(run=run.name, file="", error="", typed=call.typed)
     return clean(f"{run.n(State.HELD):,} held: {cure.means}. {command}")
 

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from batchrun.core.job import JobId, Millis, Nanos, RunId
+from batchrun.core.batch import BatchState
+from batchrun.core.job import BatchId, JobId, Millis, Nanos, RunId
 from batchrun.core.states import State
 from batchrun.core.usage import Usage
 from batchrun.queue.rows import files_of
@@ -59,6 +60,8 @@ class AttemptRow:
     cost: Nanos | None
     worst: Nanos | None
     billed: str | None
+    batch_id: BatchId | None = None
+    batch_state: BatchState | None = None
 
     @property
     def seconds(self) -> float | None:
@@ -106,7 +109,7 @@ JOB = """j.id, j.run, r.name, j.seq, j.key, r.source, j.file, j.line, j.model, j
 
 ATTEMPT = """a.n, a.via, b.remote_id, a.claimed, a.sent, a.ended, a.outcome, a.status, a.error_type, a.error_code,
        a.message, a.request_id, a.other_ids, a.input, a.output, a.thinking, a.cache_read, a.cache_write_5m,
-       a.cache_write_1h, a.cost, a.worst, a.billed"""
+       a.cache_write_1h, a.cost, a.worst, a.billed, b.id, b.state"""
 """Of `attempts a LEFT JOIN batches b`."""
 
 
@@ -139,7 +142,7 @@ def job_of(row: Sequence[Any]) -> JobRow:
 def attempt_of(row: Sequence[Any]) -> AttemptRow | None:
     """None where an outer join found no attempt."""
     (n, via, batch, claimed, sent, ended, outcome, status, kind, code, message, request_id, others, *rest) = row
-    input_, output, thinking, cache_read, cache_write_5m, cache_write_1h, cost, worst, billed = rest
+    input_, output, thinking, cache_read, cache_write_5m, cache_write_1h, cost, worst, billed, batch_id, stands = rest
     if n is None:
         return None
     usage = None
@@ -170,6 +173,8 @@ def attempt_of(row: Sequence[Any]) -> AttemptRow | None:
         cost=None if cost is None else Nanos(cost),
         worst=None if worst is None else Nanos(worst),
         billed=billed,
+        batch_id=batch_id,
+        batch_state=None if stands is None else BatchState(stands),
     )
 
 

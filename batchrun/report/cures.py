@@ -82,6 +82,9 @@ CURES = {
     ),
     "not_sendable": Cure(means="the request could not be written; nothing was sent", cure=_NETWORK),
     "unsendable": Cure(means="a header or beta of the job cannot be sent; nothing was sent", cure=_MEND),
+    "batch_lost": Cure(means="its batch never arrived; not billed", cure=_AGAIN),
+    "batch_gone": Cure(means="its batch is gone from Anthropic, with its answers; possibly billed", cure=_AGAIN),
+    "missing_from_results": Cure(means="the results of its batch have no line for it; possibly billed", cure=_AGAIN),
     "expired": Cure(means="not processed within 24 hours; not billed", cure=_AGAIN),
     "canceled": Cure(means="stopped before it was processed; not billed", cure=_AGAIN),
 }
@@ -109,7 +112,9 @@ _HELD = Cure(
 def cure_of(error: str, status: int | None, *, held: bool = False) -> Cure:
     """The cure for a job's class of error; by the HTTP status where the class says nothing."""
     if held:
-        return _HELD
+        known = CURES.get(error)
+        of_batch = known is not None and error in {"batch_gone", "missing_from_results"}
+        return Cure(means=f"{known.means}, and the run asks first", cure=_HELD.cure) if of_batch and known else _HELD
     if error in CURES:
         return CURES[error]
     if error.endswith("_failed") or error in {"unreachable", "connection_refused", "connect_timeout", "pool_timeout"}:

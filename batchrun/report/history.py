@@ -6,7 +6,7 @@ import re
 from dataclasses import MISSING, fields
 from typing import Any, get_args
 
-from batchrun.core.events import Event
+from batchrun.core.events import Event, Turn
 from batchrun.core.outcome import Flag
 from batchrun.core.usage import Usage
 from batchrun.queue.jobrows import EventRow
@@ -39,6 +39,8 @@ def _value(name: str, value: Any) -> Any:
             return tuple((run, run_name) for run, run_name in value)
         case "usage":
             return Usage(**value)
+        case "turn":
+            return Turn(value)
         case "flag":
             return Flag(value)
         case _:

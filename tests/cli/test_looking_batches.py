@@ -159,3 +159,121 @@ def test_money_that_batches_have_reserved_is_no_want_of_money(batchrun: Batchrun
         out(stock, run, 1)
         stock.job(run, "next", worst=50)
     assert "no money" not in batchrun("status").out
+
+
+# -- one job, its errors, and the night --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [
+        ("submitted", "at Anthropic in b-1   msgbatch_01"),
+        ("collecting", "b-1 has ended, and waits to be collected   msgbatch_01"),
+        ("unclear", "in b-1, of which it is not known whether it arrived: see `batchrun batches`"),
+        ("sending", "in b-1, which is being sent"),
+    ],
+)
+def test_a_job_in_a_batch_says_where_it_is(batchrun: Batchrun, looked_at: Path, state: str, said: str) -> None:
+    with Stock(looked_at) as stock:
+        run = stock.run("nightly", mode="batch")
+        batch = stock.batch(run, state, n=1)
+        attempt = {"via": "batch", "batch": batch, "outcome": None, "ended": None, "billed": None, "request_id": None}
+        stock.job(run, "doc-1", "in_batch", batch=batch, attempts=[attempt])
+    shown = batchrun("show", "doc-1")
+    assert f" 1  2026-11-20 12:00:00  batch     {said}\n" in shown.out
+    (attempt_,) = json.loads(batchrun("show", "doc-1", "--json").out)["attempts"]
+    assert (attempt_["batch_id"], attempt_["batch_state"]) == ("b-1", state)
+
+
+@pytest.mark.parametrize(
+    ("state", "error", "attempt", "said", "cure"),
+    [
+        (
+            "failed",
+            "expired",
+            {"error_type": "expired"},
+            "expired   b-1   msgbatch_01",
+            "not processed within 24 hours; not billed",
+        ),
+        (
+            "held",
+            "batch_gone",
+            {"outcome": "unknown", "billed": "maybe", "message": "the API does not know it any more"},
+            "never came; possibly billed   b-1   msgbatch_01\n      the API does not know it any more",
+            "its batch is gone from Anthropic, with its answers; possibly billed, and the run asks first",
+        ),
+        (
+            "failed",
+            "missing_from_results",
+            {"outcome": "unknown", "billed": "maybe", "message": "no line in the results of its batch"},
+            "never came; possibly billed   b-1   msgbatch_01\n      no line in the results of its batch",
+            "the results of its batch have no line for it; possibly billed",
+        ),
+        (
+            "held",
+            "missing_from_results",
+            {"outcome": "unknown", "billed": "maybe"},
+            "never came; possibly billed   b-1",
+            "the results of its batch have no line for it; possibly billed, and the run asks first",
+        ),
+        (
+            "failed",
+            "api_error",
+            {"outcome": "unknown", "billed": "no"},
+            "did not arrive; not billed   b-1",
+            "the service failed",
+        ),
+    ],
+)
+def test_what_became_of_a_job_in_a_batch_has_its_words_and_its_cure(
+    batchrun: Batchrun, looked_at: Path, state: str, error: str, attempt: dict[str, Any], said: str, cure: str
+) -> None:
+    with Stock(looked_at) as stock:
+        run = stock.run("nightly", mode="batch")
+        batch = stock.batch(run, "done", n=1)
+        tried = {"via": "batch", "batch": batch, "request_id": None} | attempt
+        stock.job(run, "doc-1", state, error=error, attempts=[tried])
+    shown = batchrun("show", "doc-1").out
+    assert f"batch     {said}" in shown
+    assert f"  {cure}\n" in shown
+    assert f"{error}: {cure}" in batchrun("errors").out
+
+
+def test_the_log_tells_the_life_of_a_batch(batchrun: Batchrun, looked_at: Path) -> None:
+    with Stock(looked_at) as stock:
+        run = stock.run("nightly", mode="batch")
+        told = {"batch": 3, "n": 200}
+        message = "it is not known whether a batch of 200 jobs arrived (timeout)"
+        stock.event("batch_turned", NOON, run=run, turn="unclear", message=message, **told)
+        message = "a batch of 200 jobs was found again, not sent again: msgbatch_03"
+        stock.event("batch_turned", NOON + MINUTE, run=run, turn="adopted", message=message, **told)
+        stock.event(
+            "batch_turned",
+            NOON + 2 * MINUTE,
+            run=run,
+            turn="collected",
+            message="198 answers stored, 2 expired",
+            remote="msgbatch_03",
+            **told,
+        )
+    assert batchrun("log").out.splitlines()[1:] == [
+        "12:00:00  b-3: it is not known whether a batch of 200 jobs arrived (timeout)",
+        "12:01:00  b-3: a batch of 200 jobs was found again, not sent again: msgbatch_03",
+        "12:02:00  b-3: 198 answers stored, 2 expired (msgbatch_03)",
+    ]
+    first = json.loads(batchrun("log", "--format", "jsonl").out.splitlines()[0])
+    assert (first["event"], first["turn"], first["batch"], first["n"]) == ("batch_turned", "unclear", "b-3", 200)
+
+
+def test_a_retry_of_jobs_that_are_out_says_where_and_until_when(batchrun: Batchrun, looked_at: Path) -> None:
+    with Stock(looked_at) as stock:
+        run = stock.run("nightly", mode="batch")
+        out(stock, run, 3)
+        out(stock, run, 2, "unclear", first_absent=NOON + 45 * MINUTE)
+    shown = batchrun("retry", "-s", "state:sent", "--no-run")
+    assert shown.code == 0
+    assert shown.err.splitlines()[-3:] == [
+        "Not 5 jobs chosen that are out in batches of this run:",
+        "  b-2 (2 jobs, sent 12:00): not known whether it arrived; decided at 13:00 at the earliest",
+        "  b-1 (3 jobs) at Anthropic since 12:00",
+    ]

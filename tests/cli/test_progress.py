@@ -254,7 +254,7 @@ def test_every_event_has_words_and_a_record() -> None:
         "limits of sonnet a minute: 50 requests, 8,000 output tokens (from headers)",
         "the account is paused: the prepaid credit is used up: no credit (req_9)",
         "the account goes on: a probe was answered",
-        "200 jobs sent as one batch",
+        "b-1: 200 jobs sent as one batch",
         "the disk is full",
         "stopping: 18 in flight may finish",
         "run small is done",

@@ -13,7 +13,7 @@ from batchrun.cli.flow import flow, words
 from batchrun.cli.output import Format, at, chosen, dumps, headed
 from batchrun.cli.screen import Screen, Tone, clean
 from batchrun.cli.telling import record, sentence
-from batchrun.core.events import Event, Paused, Throttled, Trouble
+from batchrun.core.events import BatchTurned, Event, Paused, Throttled, Trouble, Turn
 from batchrun.core.figures import count
 from batchrun.core.job import Millis
 from batchrun.errors import Exit
@@ -21,6 +21,8 @@ from batchrun.queue.jobrows import EventRow
 from batchrun.queue.rows import RunSummary
 from batchrun.queue.story import events
 from batchrun.report.history import event_of
+
+ALARMING = frozenset({Turn.UNCLEAR, Turn.GONE, Turn.MISSING, Turn.TWICE, Turn.VANISHING})
 
 LAST = 200
 """Events that a person gets to see unless more are asked for."""
@@ -31,7 +33,8 @@ LAST = 200
 @options.limit
 @options.formats(Format.TEXT, Format.JSON, Format.JSONL)
 def log(call: Call, run: str | None, limit: int | None, format: Format | None) -> Exit:  # noqa: A002  # the flag's name
-    """Show what happened and why: passes, pauses, probes, limits, what was taken over from a worker that died.
+    """Show what happened and why: passes, pauses, probes, limits, the life of each batch, what was taken over from a
+    worker that died.
 
     Without RUN of all runs. On a terminal the last 200 unless -n says otherwise. What became of each job stands with
     its attempts: batchrun show JOB, batchrun errors.
@@ -112,7 +115,7 @@ def _folded(screen: Screen, told: Iterable[EventRow]) -> Iterator[_Entry]:
             continue
         if last is not None:
             yield last
-        loud = isinstance(event, Paused | Trouble)
+        loud = isinstance(event, Paused | Trouble) or (isinstance(event, BatchTurned) and event.turn in ALARMING)
         last = _Entry(at=row.at, text=_words(screen, row, event), loud=loud, n=1, alike=alike)
     if last is not None:
         yield last

@@ -13,9 +13,10 @@ from batchrun.cli.call import Call
 from batchrun.cli.output import document
 from batchrun.cli.screen import Mark, clean
 from batchrun.cli.work import at_rest, held, start
-from batchrun.core.figures import count
+from batchrun.core.figures import count, hour
 from batchrun.core.states import State
 from batchrun.errors import Exit, UsageError
+from batchrun.report import batches
 from batchrun.report.cures import word
 
 if TYPE_CHECKING:
@@ -102,8 +103,24 @@ def _told(call: Call, done: Returned, *, dry: bool, ask: bool) -> None:
         )
     if ask and done.run.n(State.HELD):
         screen.say(held(call, done.run))
+    if done.left[State.IN_BATCH]:
+        _say_batches(call, done)
     for state, left in sorted(done.left.items()):
+        if state is State.IN_BATCH:
+            continue
         screen.say(f"Not {left:,} chosen that {'have their answer' if state == 'succeeded' else f'are {state}'}")
+
+
+def _say_batches(call: Call, done: Returned) -> None:
+    """Why jobs that are in batches are not put back, and until when."""
+    n = done.left[State.IN_BATCH]
+    with call.reading() as reading:
+        rows = [row for row in reading.overview().batches if row.batch.run == done.run.id]
+    call.screen.say(f"Not {count(n, 'job')} chosen that {'is' if n == 1 else 'are'} out in batches of this run:")
+    for row in rows:
+        jobs = count(row.batch.n, "job")
+        since = f"{batches.ref(row)} ({jobs}) {batches.word(row)} since {hour(row.since, call.now)}"
+        call.screen.say(clean(f"  {batches.unclear(row, call.now) if batches.is_unclear(row) else since}"))
 
 
 def _kinds(errors: Counter[str]) -> str:

@@ -13,6 +13,7 @@ from batchrun.cli import options
 from batchrun.cli.call import Call
 from batchrun.cli.output import amount, at, document
 from batchrun.cli.screen import Screen, Tone, clean
+from batchrun.core.batch import BatchState
 from batchrun.core.figures import count, dollars, span
 from batchrun.core.job import Millis, RunId
 from batchrun.core.states import OUT, State
@@ -140,12 +141,14 @@ def _attempt(screen: Screen, one: AttemptRow) -> str:
     head = f"{one.n:>2}  {_clock(one.sent or one.claimed)}  {one.via:<8}"
     match one.outcome:
         case None:
-            parts = ["out"]
+            parts = [_out(one)]
         case "ok":
             parts = [str(one.status or "")]
             parts += [f"{one.usage.input:,} {arrow} {one.usage.output:,} tok"] if one.usage else []
         case "released":
             parts = ["given back; it never left"]
+        case "unknown" if one.via == "batch":
+            parts = ["never came; possibly billed" if one.billed == "maybe" else "did not arrive; not billed"]
         case "unknown":
             parts = ["its worker died; possibly billed"]
         case _:
@@ -153,8 +156,25 @@ def _attempt(screen: Screen, one: AttemptRow) -> str:
             parts += ["possibly billed"] if one.billed == "maybe" else []
     parts += [f"{one.seconds:.1f} s"] if one.seconds is not None and one.outcome in {"ok", "error"} else []
     parts += [dollars(one.cost)] if one.cost is not None else []
+    if one.batch_id is not None and one.outcome is not None:
+        parts.append(f"b-{one.batch_id}")
     parts += [part for part in (one.batch, one.request_id, *one.other_ids) if part]
     return f"{head}  {'   '.join(clean(part) for part in parts if part)}".rstrip()
+
+
+def _out(one: AttemptRow) -> str:
+    """Where an attempt is that has not ended."""
+    match one.batch_state:
+        case None:
+            return "out"
+        case BatchState.SUBMITTED:
+            return f"at Anthropic in b-{one.batch_id}"
+        case BatchState.COLLECTING:
+            return f"b-{one.batch_id} has ended, and waits to be collected"
+        case BatchState.UNCLEAR:
+            return f"in b-{one.batch_id}, of which it is not known whether it arrived: see `batchrun batches`"
+        case _:
+            return f"in b-{one.batch_id}, which is being sent"
 
 
 def _dots(screen: Screen) -> str:
@@ -229,6 +249,8 @@ def _attempt_record(one: AttemptRow) -> dict[str, Any]:
         "n": one.n,
         "via": one.via,
         "batch": one.batch,
+        "batch_id": None if one.batch_id is None else f"b-{one.batch_id}",
+        "batch_state": None if one.batch_state is None else one.batch_state.value,
         "claimed": at(one.claimed),
         "sent": at(one.sent),
         "ended": at(one.ended),
