@@ -223,11 +223,13 @@ class Batching:
         if looked.mark is not None:
             self._mark = looked.mark
             self.answered = began
+        self._attended = await self._store.attended(account)
+        standing = {batch.id for batch in self._attended if batch.state in STANDING}
         for batch in looked.ended:
-            self._collect(batch, looked)
+            if batch.id in standing:  # else it was collected while the look took its time
+                self._collect(batch, looked)
         for batch, remote in looked.repeated:
             self._start(self._collecting.repeated(batch, remote))
-        self._attended = await self._store.attended(account)
         for batch in self._attended:
             if batch.state is BatchState.LOST:
                 self._purse.drop(batch.id)  # its jobs are queued again, and may cost once more
