@@ -12,7 +12,7 @@ from batchrun.core.claim import Claim, Finish, Kept
 from batchrun.core.events import BatchTurned, Event, Turn
 from batchrun.core.figures import count
 from batchrun.core.job import JobId, Millis, Nanos
-from batchrun.core.outcome import AccountStopped, Billed, Canceled, Outcome, Reply, Succeeded, billed
+from batchrun.core.outcome import AccountStopped, Billed, Canceled, Dropped, Outcome, Reply, Succeeded, billed
 from batchrun.core.polling import is_missing
 from batchrun.core.ports import BatchApi, BatchStore, Clock, Dice
 from batchrun.core.retry import RetryPolicy, Succeed, Wait, decide
@@ -21,6 +21,9 @@ from batchrun.scheduler.terms import Terms
 
 CHUNK = 500
 """Answers that are stored at once, and held in memory."""
+
+GLANCE = 20
+"""Lines of somebody else's after which a batch is not ours: more than stray among the results of one."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -58,12 +61,25 @@ class Collecting:
         self._purse = purse
         self._emit = emit
 
-    async def first(self, remote: str) -> Ticket | Outcome | None:
-        """Whose batch *remote* is by the first line of its results: None for somebody else's."""
+    async def first(self, remote: str, n: int) -> Ticket | Outcome | None:
+        """Whose batch *remote*, of *n* requests, is by the first lines of its results: None for somebody else's.
+
+        One line that is not ours may have strayed, and results that end early say nothing at all.
+        """
+        seen = 0
         async with aclosing(self._api.results(remote)) as items:
             async for item in items:
-                return ticket_of(item.custom_id) if isinstance(item, Item) else item
-        return None
+                if not isinstance(item, Item):
+                    return item
+                ticket = ticket_of(item.custom_id)
+                if ticket is not None:
+                    return ticket
+                seen += 1
+                if seen >= GLANCE:
+                    return None
+        if seen >= n:
+            return None
+        return Dropped(reply=Reply(error_type="results_cut", message=f"the results of {remote} ended too early"))
 
     async def collect(self, batch: Batch, date: Millis) -> Brought:
         """Read and store the results of *batch*, which has ended; *date* is the server's clock."""
@@ -87,8 +103,10 @@ class Collecting:
 
     async def _short(self, batch: Batch, brought: Brought, date: Millis) -> None:
         n = brought.missing
-        await self._store.short(batch.id, date)
         self._tell(Turn.SHORT, batch, f"{count(n, 'result')} of its {batch.n:,} are missing; asked for again", n)
+        if brought.broken is not None:
+            return  # what did not come whole does not tell what is not there
+        await self._store.short(batch.id, date)
         if not is_missing(batch.downloads + 1, batch.downloaded if batch.downloaded is not None else date, date):
             return
         now = self._clock.wall()

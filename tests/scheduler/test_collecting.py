@@ -7,6 +7,7 @@ from pathlib import Path
 
 from batchrun.core.batch import BatchState, Item, ticket_of
 from batchrun.core.events import Turn
+from batchrun.core.job import JobId, Nanos
 from batchrun.core.outcome import (
     AccountStopped,
     Canceled,
@@ -49,7 +50,7 @@ def test_the_answers_of_a_file_in_any_order_are_stored_and_the_batch_is_done(tmp
 
 
 def test_every_kind_of_line_has_its_end(tmp_path: Path) -> None:
-    wrong = {
+    wrong: dict[int, Outcome] = {
         0: Refused(reply=Reply(error_type="invalid_request_error", message="no")),
         1: Expired(reply=Reply(error_type="expired")),
         2: ServerFailed(reply=Reply(error_type="api_error")),
@@ -103,7 +104,7 @@ def test_lines_of_others_are_left_out_and_told(tmp_path: Path) -> None:
             "colleague-0",
             str(replace(ours, token="another0")),
             str(replace(ours, queue="another0")),
-            str(replace(ours, job=99_999)),
+            str(replace(ours, job=JobId(99_999))),
             str(replace(ours, attempt=9)),
         ]
         lines[:0] = [Item(custom_id=name, outcome=good('"not ours"')) for name in strangers]
@@ -175,7 +176,7 @@ def test_what_another_pass_sent_takes_nothing_from_what_this_one_may_still_spend
     async def story(world: World) -> None:
         before = await sent(world)
         world.add([f"more {i}" for i in range(40)], name="more", mode="batch")
-        desk = Office(world, max_cost=40 * WORST)
+        desk = Office(world, max_cost=Nanos(40 * WORST))
         await desk.open(before)
         created = await desk.send(2)
         held = created.n * (WORST // 2)
