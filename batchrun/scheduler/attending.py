@@ -46,7 +46,7 @@ class Looked:
 
 
 class Attending:
-    """Looks at all batches of one account. *prove* reads the first line of a batch's results."""
+    """Looks at all batches of one account. *prove* reads the first lines of a batch's results, of so many."""
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class Attending:
         store: BatchStore,
         api: BatchApi,
         clock: Clock,
-        prove: Callable[[str], Awaitable[Ticket | Outcome | None]],
+        prove: Callable[[str, int], Awaitable[Ticket | Outcome | None]],
         emit: Callable[[Event], None],
     ) -> None:
         self._store = store
@@ -147,7 +147,7 @@ class Attending:
         verdicts = await self._store.suspect(batch.id, [each.id for each in alike], self._clock.wall())
         for each in alike:
             if verdicts.get(each.id) is Verdict.OPEN and each.processing is Processing.ENDED and not each.archived:
-                ticket = await self._prove(each.id)
+                ticket = await self._prove(each.id, each.n)
                 if isinstance(ticket, Ticket) and ticket.token == batch.token:
                     looked.repeated.append((batch, each.id))
                 elif ticket is None or isinstance(ticket, Ticket):
@@ -166,7 +166,7 @@ class Attending:
             if shown is None or shown.processing is not Processing.ENDED or shown.archived:
                 possible = True  # what runs is waited for; what is hidden stays suspect
                 continue
-            ticket = await self._prove(remote)
+            ticket = await self._prove(remote, shown.n)
             if isinstance(ticket, Ticket) and ticket.token == batch.token:
                 await self._adopt(batch, shown, looked)
                 return

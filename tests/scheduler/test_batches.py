@@ -299,3 +299,48 @@ def test_new_batches_go_on_within_a_minute_of_one_whose_reply_was_lost(tmp_path:
         assert world.states() == {"succeeded": 1000}
 
     in_world(tmp_path, story, planned(script={Verb.CREATE: parse("lose x1")}))
+
+
+def test_a_line_that_strays_to_the_top_of_the_results_does_not_disown_a_batch(tmp_path: Path) -> None:
+    for seed in range(8):  # each has another line first
+        folder = tmp_path / str(seed)
+        folder.mkdir()
+
+        async def story(world: World) -> None:
+            world.add(questions(3), mode="batch")
+            await world.live()
+            assert world.states() == {"succeeded": 3}
+            await world.simulator.settle()
+            assert bought(world) == 0
+            assert Turn.LOST not in turns(world)
+
+        in_world(folder, story, planned(script={Verb.CREATE: parse("lose x1")}, stray=6), seed=seed)
+
+
+def test_results_that_end_before_their_first_line_disown_nothing(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        world.add(questions(1), mode="batch")
+        await world.live()
+        assert world.states() == {"succeeded": 1}
+        await world.simulator.settle()
+        assert bought(world) == 0
+        assert turns(world) == [Turn.UNCLEAR, Turn.ADOPTED, Turn.COLLECTED]
+
+    script = {Verb.CREATE: parse("lose x1"), Verb.RESULTS: parse("short x1")}
+    in_world(tmp_path, story, planned(script=script), seed=3)
+
+
+def test_downloads_that_fail_for_hours_do_not_make_what_was_bought_missing(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        world.add(questions(60), mode="batch")
+        await world.live(detach=True)
+        await world.clock.sleep(10 * HOUR)
+        for _ in range(12):
+            await world.live(once=True)
+            await world.clock.sleep(HOUR / 4)
+        assert world.states() == {"succeeded": 60}
+        assert Turn.MISSING not in turns(world)
+        await world.simulator.settle()
+        assert bought(world) == 0
+
+    in_world(tmp_path, story, planned(script={Verb.RESULTS: parse("redirect x4, 500 x4, drop x2")}))
