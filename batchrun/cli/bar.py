@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
@@ -11,7 +13,8 @@ from batchrun.cli.screen import Screen, clean, drawn_bar
 from batchrun.cli.tally import Progress, Tally
 from batchrun.cli.telling import loudness, sentence
 from batchrun.core.events import Draining, Event, JobFailed, Paused, Trouble
-from batchrun.core.figures import count, dollars, span, tokens
+from batchrun.core.figures import count, dollars, hour, span, tokens
+from batchrun.core.job import Millis
 
 MOST = 6
 """Runs that get a bar; the others are one line together."""
@@ -94,12 +97,18 @@ def _line(run: Progress, tally: Tally, wide: int, width: int, *, utf8: bool) -> 
     room = min(32, width - columns_of(head) - columns_of(tail) - 3)
     if room < 8:
         return shortened(head + tail, width)
-    out = run.sent / run.total if run.total else 0.0
+    out = (run.sent + tally.in_batches(run.id)) / run.total if run.total else 0.0
     return f"{head}{drawn_bar(share, room, started=out, utf8=utf8)}   {tail}"
 
 
 def _facts(tally: Tally) -> list[str]:
     facts = [f"in flight {tally.sent:,}"]
+    if tally.batches:
+        first, n = min(out.since for out in tally.batches.values()), sum(out.n for out in tally.batches.values())
+        now = Millis(time.time_ns() // 1_000_000)
+        facts.append(
+            f"{count(len(tally.batches), 'batch', 'batches')} ({count(n, 'job')}) out since {hour(first, now)}"
+        )
     output = tally.output_per_minute()
     if output:
         limit = f" of {tokens(tally.output_limit)}" if tally.output_limit else ""

@@ -11,7 +11,7 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -19,11 +19,11 @@ from typing import Any, Protocol, Self
 
 from batchrun.cli.output import amount
 from batchrun.cli.screen import Screen, clean
-from batchrun.cli.tally import Progress, Tally
+from batchrun.cli.tally import Out, Progress, Tally
 from batchrun.cli.telling import loudness, record, sentence
 from batchrun.core.events import Event, JobFailed, PassEnded, PassStarted
 from batchrun.core.figures import dollars, moment
-from batchrun.core.job import Millis, RunId
+from batchrun.core.job import BatchId, Millis, RunId
 from batchrun.errors import UsageError
 
 LOOK = 0.2
@@ -61,10 +61,9 @@ class Plain:
     def look(self) -> None:
         self._lines = []
         for run in self._tally.runs.values():
-            text = (
-                f"run={clean(run.name)} done={run.succeeded} sent={run.sent} waiting={run.waiting} "
-                f"failed={run.failed} cost={costs(run)}"
-            )
+            out = run.sent + self._tally.in_batches(run.id)
+            counts = f"done={run.succeeded} sent={out} waiting={run.waiting} failed={run.failed}"
+            text = f"run={clean(run.name)} {counts} cost={costs(run)}"
             if self._told.get(run.id) != text:
                 self._told[run.id] = text
                 self._lines.append(text)
@@ -96,7 +95,7 @@ class JsonLines:
     def look(self) -> None:
         self._records = []
         for run in self._tally.runs.values():
-            told = progress_record(run)
+            told = progress_record(run, self._tally.in_batches(run.id))
             if self._told.get(run.id) != told:
                 self._told[run.id] = told
                 self._records.append(told)
@@ -234,7 +233,7 @@ def costs(run: Progress) -> str:
     return f"{dollars(run.cost)}{'+unknown' if run.partly_unknown else ''}"
 
 
-def progress_record(run: Progress) -> dict[str, Any]:
+def progress_record(run: Progress, in_batches: int = 0) -> dict[str, Any]:
     return {
         "run": f"r-{run.id}",
         "name": run.name,
@@ -242,7 +241,7 @@ def progress_record(run: Progress) -> dict[str, Any]:
         "succeeded": run.succeeded,
         "failed": run.failed,
         "cancelled": run.cancelled,
-        "sent": run.sent,
+        "sent": run.sent + in_batches,
         "waiting": run.waiting,
         "cost": amount(run.cost),
         "cost_complete": not run.partly_unknown,
@@ -266,6 +265,7 @@ def watch(
     screen: Screen,
     runs: Iterable[Progress] = (),
     *,
+    batches: Mapping[BatchId, Out] | None = None,
     style: str = "auto",
     verbose: int = 0,
     log_file: str | None = None,
@@ -277,6 +277,7 @@ def watch(
     """
     tally = Tally(clock=time.monotonic)
     tally.know(runs)
+    tally.batches.update(batches or {})
     listeners: list[Listener] = []
     every = PLAIN_EVERY
     match style_of(style, screen):

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from batchrun.core.events import (
+    BatchTurned,
     Draining,
     Event,
     JobFailed,
@@ -22,8 +23,9 @@ from batchrun.core.events import (
     RunDone,
     Throttled,
     Trouble,
+    Turn,
 )
-from batchrun.core.job import Nanos, RunId
+from batchrun.core.job import BatchId, Millis, Nanos, RunId
 
 NOTHING = Nanos(0)
 
@@ -55,6 +57,19 @@ class Progress:
         return self.succeeded + self.failed + self.cancelled
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Out:
+    """A batch that is at Anthropic, or may be."""
+
+    run: RunId
+    n: int
+    since: Millis
+
+
+OVER = frozenset({Turn.REJECTED, Turn.LOST, Turn.COLLECTED, Turn.MISSING, Turn.GONE})
+"""Turns after which a batch holds no job."""
+
+
 @dataclass(slots=True, kw_only=True)
 class Tally:
     """Everything heard so far. `clock` gives steady seconds."""
@@ -65,6 +80,7 @@ class Tally:
     rested: float = 0.0  #: steady seconds until which it does
     output_limit: int | None = None  #: tokens a minute, where one lane told
     draining: bool = False
+    batches: dict[BatchId, Out] = field(default_factory=dict)
     retrying: dict[tuple[RunId, str], None] = field(default_factory=dict)
     _ends: deque[tuple[float, RunId, int]] = field(default_factory=deque)
     _began: float = -1.0
@@ -114,10 +130,25 @@ class Tally:
                 self.rested = max(self.rested, self.clock() + seconds)
             case LimitsLearned(output_tokens=limit):
                 self.output_limit = limit if limit is not None else self.output_limit
+            case BatchTurned():
+                self._turned(event)
             case Draining():
                 self.draining = True
             case Recovered() | Paused() | Probed() | Trouble() | RunDone() | PassEnded():
                 pass
+
+    def _turned(self, event: BatchTurned) -> None:
+        """Of a batch it is told as a whole what it brought: what failed in it shows in the end."""
+        if event.turn is Turn.COLLECTED:
+            self._run(event.run).succeeded += event.n
+        if event.turn in OVER:
+            self.batches.pop(event.batch, None)
+        elif event.turn in {Turn.SUBMITTED, Turn.UNCLEAR}:
+            self.batches[event.batch] = Out(run=event.run, n=event.n, since=event.at)
+
+    def in_batches(self, run: RunId) -> int:
+        """Jobs of *run* that are out in batches."""
+        return sum(out.n for out in self.batches.values() if out.run == run)
 
     def rate(self, run: RunId | None = None) -> float:
         """Jobs that ended per second, of one run or of all, over the last minute."""

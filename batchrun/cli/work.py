@@ -14,7 +14,7 @@ from batchrun.cli.call import Call
 from batchrun.cli.main import rendered
 from batchrun.cli.output import amount, at, dumps, headed
 from batchrun.cli.screen import clean
-from batchrun.cli.tally import Progress
+from batchrun.cli.tally import Out, Progress
 from batchrun.core.figures import count, dollars, span
 from batchrun.core.job import Nanos, RunId
 from batchrun.core.states import RunState, State
@@ -86,10 +86,16 @@ def work(call: Call, settings: Settings, wish: Wish, *, json: bool, launch: dict
     screen = call.screen
     begun = time.monotonic()
     with call.reading() as reading:
-        before = {run.id: run for run in reading.overview(every=True).runs}
+        seen = reading.overview(every=True)
+    before = {run.id: run for run in seen.runs}
     sink = progress.watch(
         screen,
         _known(before, wish.only),
+        batches={
+            row.batch.id: Out(run=row.batch.run, n=row.batch.n, since=row.since)
+            for row in seen.batches
+            if wish.only in {None, row.batch.run}
+        },
         style=settings.progress,
         verbose=call.flags.verbose,
         log_file=settings.log_file,

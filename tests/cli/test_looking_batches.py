@@ -242,7 +242,7 @@ def test_what_became_of_a_job_in_a_batch_has_its_words_and_its_cure(
 def test_the_log_tells_the_life_of_a_batch(batchrun: Batchrun, looked_at: Path) -> None:
     with Stock(looked_at) as stock:
         run = stock.run("nightly", mode="batch")
-        told = {"batch": 3, "n": 200}
+        told: dict[str, Any] = {"batch": 3, "n": 200}
         message = "it is not known whether a batch of 200 jobs arrived (timeout)"
         stock.event("batch_turned", NOON, run=run, turn="unclear", message=message, **told)
         message = "a batch of 200 jobs was found again, not sent again: msgbatch_03"

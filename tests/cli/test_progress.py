@@ -399,3 +399,19 @@ def test_a_log_file_that_cannot_be_is_a_mistake_of_the_user(tmp_path: Path) -> N
     shown, _, _ = screen()
     with pytest.raises(UsageError, match="cannot write the log file"):
         watch(shown, style="none", log_file=str(tmp_path))
+
+
+def turned(turn: events.Turn, n: int = 200) -> events.BatchTurned:
+    return events.BatchTurned(at=AT, turn=turn, batch=BatchId(1), run=RunId(1), n=n, message="")
+
+
+def test_what_is_out_in_batches_is_shown_until_they_are_over() -> None:
+    counts = Tally(clock=lambda: 0.0)
+    counts.know([Progress(id=RunId(1), name="nightly", total=200)])
+    counts.hear(turned(events.Turn.SUBMITTED))
+    assert "1 batch (200 jobs) out since " in block(counts, 100)[-1]
+    assert counts.in_batches(RunId(1)) == 200
+    counts.hear(turned(events.Turn.SHORT, 3))
+    counts.hear(turned(events.Turn.COLLECTED, 198))
+    assert "batch" not in block(counts, 100)[-1]
+    assert (counts.runs[RunId(1)].succeeded, counts.in_batches(RunId(1))) == (198, 0)

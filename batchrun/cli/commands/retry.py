@@ -105,9 +105,8 @@ def _told(call: Call, done: Returned, *, dry: bool, ask: bool) -> None:
         screen.say(held(call, done.run))
     if done.left[State.IN_BATCH]:
         _say_batches(call, done)
-    for state, left in sorted(done.left.items()):
-        if state is State.IN_BATCH:
-            continue
+    others = {state: n for state, n in done.left.items() if state is not State.IN_BATCH}
+    for state, left in sorted(others.items()):
         screen.say(f"Not {left:,} chosen that {'have their answer' if state == 'succeeded' else f'are {state}'}")
 
 
