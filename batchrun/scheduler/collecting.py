@@ -176,7 +176,7 @@ class Collecting:
         finishes, were_held = [], []
         for ticket, outcome, holds in others:
             claim = claims.get(ticket.job)
-            if claim is None:
+            if claim is None or claim.attempt != ticket.attempt:
                 brought.stray += 1
             elif not twice or isinstance(outcome, Succeeded):
                 finishes.append(self._ending(batch, claim, outcome))

@@ -12,6 +12,7 @@ from batchrun.core.outcome import (
     AccountStopped,
     Canceled,
     Expired,
+    Outcome,
     Refused,
     Reply,
     ServerFailed,
@@ -19,7 +20,7 @@ from batchrun.core.outcome import (
     Unknown,
 )
 from batchrun.queue import tables as t
-from tests.scheduler.post import Office, failed, good
+from tests.scheduler.post import Office, failed, good, refused
 from tests.scheduler.test_pass import in_world
 from tests.scheduler.world import WORST, World
 
@@ -107,12 +108,13 @@ def test_lines_of_others_are_left_out_and_told(tmp_path: Path) -> None:
             str(replace(ours, job=JobId(99_999))),
             str(replace(ours, attempt=9)),
         ]
+        lines[0] = Item(custom_id=str(ours), outcome=refused("no"))
         lines[:0] = [Item(custom_id=name, outcome=good('"not ours"')) for name in strangers]
         brought = await desk.collect()
-        assert (brought.won, brought.stray) == (40, len(strangers))
+        assert (brought.won, brought.stray) == (39, len(strangers))
         assert Turn.STRAY in desk.turns()
         assert not [body for (body,) in world.rows(t.results, t.results.c.body) if "not ours" in body]
-        assert world.states() == {"succeeded": 40}
+        assert world.states() == {"succeeded": 39, "failed": 1}
 
     in_world(tmp_path, story)
 
