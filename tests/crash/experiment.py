@@ -147,6 +147,9 @@ class Experiment:
                 said = None if alone else set(trace.said)
                 self._lose(life, {self.asked[prompt] for prompt in trace.sent}, books, said)
         self.sent.update(self.asked[prompt] for prompt in trace.sent)
+        turns = Counter(turn for _batch, turn in trace.turned)
+        self.figures.adopted += turns[Turn.ADOPTED]
+        self.figures.settled += turns[Turn.LOST]
 
     def stopped(self, life: Life) -> None:
         """The same for one that stands still. All that it has claimed may leave, and be bought, once it goes on."""

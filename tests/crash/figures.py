@@ -20,6 +20,8 @@ class Figures:
     lost: int = 0  #: jobs without the end that they should have
     calls: int = 0  #: requests for which the API did the work
     repeated: int = 0  #: of those, answers to what had been answered before
+    adopted: int = 0  #: batches that were found again
+    settled: int = 0  #: batches that were proven not to have arrived, and sent again
     in_flight: int = 0  #: requests that had left and were not settled when their process died or stopped
 
     def add(self, other: Figures) -> None:
@@ -34,6 +36,8 @@ class Figures:
         parts = [f"{self.experiments} experiments", f"{self.boundaries} boundaries", f"{self.kills} kills"]
         parts += [f"{self.stops} stops"] if self.stops else []
         parts += [f"{self.jobs} jobs, {self.lost} lost", f"{self.calls} paid calls"]
+        if self.adopted or self.settled:
+            parts += [f"{self.adopted} batches found again, {self.settled} never arrived"]
         parts += [f"{self.repeated} repeated of {self.in_flight} in flight at a death"]
         return " · ".join(parts)
 

@@ -23,6 +23,8 @@ from tests.crash.scenarios import FINE, RUN, SUBMIT, Scenario, World, to_its_end
 
 PARTS = 4
 
+OUT = {State.RUNNING, State.IN_BATCH}
+
 parts = pytest.mark.parametrize("part", range(PARTS))
 
 
@@ -108,6 +110,14 @@ def test_who_was_taken_for_dead_and_goes_on_changes_nothing(
     assert figures.boundaries >= scenario.least // 2 // PARTS, "the command hardly ever stopped"
 
 
+def sending(world: World, scenario: Scenario) -> range:
+    """The boundaries from the first listing until all batches are sent, as one that stops counts them."""
+    boundaries = whole(world, scenario, stops=True).boundaries
+    listed = boundaries.index("before GET /v1/messages/batches") + 1
+    sent = len(boundaries) - boundaries[::-1].index("after POST /v1/messages/batches")
+    return range(listed, sent + 5)
+
+
 @pytest.mark.sweep
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("scenario", [PLAIN_RUN, PILOT], ids=str)
@@ -115,11 +125,8 @@ def test_who_was_taken_for_dead_and_goes_on_changes_nothing(
 def test_who_was_taken_for_dead_sends_no_batch_when_it_goes_on(
     world: World, report: Report, scenario: Scenario, part: int
 ) -> None:
-    boundaries = whole(world, scenario, stops=True).boundaries
-    listed = boundaries.index("before GET /v1/messages/batches") + 1
-    sent = len(boundaries) - boundaries[::-1].index("after POST /v1/messages/batches")
     figures, problems = Figures(), []
-    for at in range(listed + part, sent + 5, PARTS):
+    for at in sending(world, scenario)[part::PARTS]:
         experiment = haunted(world, scenario, at)
         problems += [f"stopped at {at}: {problem}" for problem in experiment.problems]
         figures.add(experiment.figures)
@@ -171,11 +178,10 @@ def test_two_workers_of_whom_one_was_taken_for_dead_do_no_harm_together(
     assert not problems
 
 
-def cancelled(world: World, at: int, die: int | None) -> Experiment:
+def cancelled(world: World, scenario: Scenario, at: int, die: int | None) -> Experiment:
     """A worker stops, its run is cancelled (by a command that is killed and typed again), and the worker goes on."""
-    experiment = world.experiment()
-    RUN.prepare(experiment)
-    worker = Zombie(experiment, RUN, at)
+    experiment = world.before(scenario)
+    worker = Zombie(experiment, scenario, at)
     if not worker.stopped:
         return experiment
     cancel = ("cancel", "jobs", "--yes")
@@ -188,7 +194,7 @@ def cancelled(world: World, at: int, die: int | None) -> Experiment:
     after = {key: State(state) for key, (state, _answer) in ends(experiment).items()}
     for key, state in states.items():
         # What was out may still succeed, or fail for what it is; nothing else may move.
-        may = {State.CANCELLED, State.SUCCEEDED, State.FAILED} if state is State.RUNNING else {state}
+        may = {State.CANCELLED, State.SUCCEEDED, State.FAILED} if state in OUT else {state}
         if after[key] not in may:
             experiment.problems.append(f"job {key} was {state} when its run was cancelled and became {after[key]}")
     experiment.expected = after
@@ -203,7 +209,7 @@ def test_what_was_not_out_when_its_run_was_cancelled_never_leaves(world: World, 
     dice = random.Random(part)
     figures, problems = Figures(), []
     for at in count(1 + part, PARTS):
-        experiment = cancelled(world, at, dice.choice([None, *range(1, 9)]))
+        experiment = cancelled(world, RUN, at, dice.choice([None, *range(1, 9)]))
         problems += [f"stopped at {at}: {problem}" for problem in experiment.problems]
         figures.add(experiment.figures)
         if not experiment.figures.stops:
@@ -211,3 +217,18 @@ def test_what_was_not_out_when_its_run_was_cancelled_never_leaves(world: World, 
         figures.boundaries += 1
     report("cancelled while a worker was out", figures)
     assert not problems
+
+
+@pytest.mark.sweep
+@pytest.mark.timeout(600)
+@parts
+def test_what_was_in_no_batch_when_its_run_was_cancelled_never_leaves(world: World, report: Report, part: int) -> None:
+    figures, problems = Figures(), []
+    for at in sending(world, PLAIN_RUN)[part::PARTS]:
+        experiment = cancelled(world, PLAIN_RUN, at, None)
+        problems += [f"stopped at {at}: {problem}" for problem in experiment.problems]
+        figures.add(experiment.figures)
+        figures.boundaries += experiment.figures.stops
+    report("cancelled while a worker sent batches", figures)
+    assert not problems
+    assert figures.boundaries > 1, "the command hardly ever stopped"
