@@ -107,7 +107,7 @@ def _told(call: Call, done: Returned, *, dry: bool, ask: bool) -> None:
         _say_batches(call, done)
     others = {state: n for state, n in done.left.items() if state is not State.IN_BATCH}
     for state, left in sorted(others.items()):
-        screen.say(f"Not {left:,} chosen that {'have their answer' if state == 'succeeded' else f'are {state}'}")
+        screen.say(f"Not {left:,} chosen that {'have their answer' if state is State.SUCCEEDED else f'are {state}'}")
 
 
 def _say_batches(call: Call, done: Returned) -> None:
