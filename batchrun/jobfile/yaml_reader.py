@@ -54,14 +54,33 @@ def parse(text: str) -> Tree:
     """The tree of *text*. Raises nothing: what is wrong with it is in its `spots`."""
     builder = _Builder()
     try:
+        return _built(builder, text)
+    except _TooDeep as error:
+        # libyaml itself gives up (PyYAML 6.0.4: at a thousand) before it tells of what was too deep for us.
+        return _built(_Builder(), text[: error.index])
+
+
+def _built(builder: _Builder, text: str) -> Tree:
+    try:
         for event in yaml.parse(text, Loader=_LOADER):
             builder.take(event)
     except _Stop:
         builder.tree.root = None
     except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        if mark is not None and mark.index < len(text) and "nesting depth" in (getattr(error, "problem", None) or ""):
+            raise _TooDeep(mark.index) from None
         builder.tree.root = None
         builder.tree.spots.append(_syntax(error, text))
     return builder.tree
+
+
+class _TooDeep(Exception):
+    """What begins at *index* is deeper than the parser goes."""
+
+    def __init__(self, index: int) -> None:
+        super().__init__()
+        self.index = index
 
 
 class _Stop(Exception):
