@@ -8,7 +8,20 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks import claim, disk, export, finish, limits, memory, realtime, recovery, spendcap, startup, submit
+from benchmarks import (
+    claim,
+    collect,
+    disk,
+    export,
+    finish,
+    limits,
+    memory,
+    realtime,
+    recovery,
+    spendcap,
+    startup,
+    submit,
+)
 from benchmarks.measure import Scale
 from benchmarks.table import Row, drawn, page
 
@@ -23,6 +36,7 @@ BENCHMARKS = {
     "memory": memory.measure,
     "recovery": recovery.measure,
     "finish": finish.measure,
+    "collect": collect.measure,
     "export": export.measure,
 }
 

@@ -204,7 +204,12 @@ _CLAIM = Statement(
 
 def pending(tx: Transaction, batch: BatchId) -> dict[JobId, tuple[int, int]]:
     """The jobs that *batch* holds: the attempt of each, and what is reserved for it."""
-    return {JobId(job): (attempt, worst or 0) for job, attempt, worst in tx.rows(_PENDING, it=batch)}
+    shared: dict[tuple[int, int], tuple[int, int]] = {}  # they are alike as a rule, and may be a hundred thousand
+    found = {}
+    for job, attempt, worst in tx.rows(_PENDING, it=batch):
+        held = (attempt, worst or 0)
+        found[JobId(job)] = shared.setdefault(held, held)
+    return found
 
 
 def claims(tx: Transaction, batch: BatchId, asked: Sequence[tuple[JobId, int]]) -> dict[JobId, Claim]:
