@@ -24,6 +24,7 @@ from batchrun.core.events import (
     Throttled,
     Trouble,
     Turn,
+    WayChosen,
 )
 from batchrun.core.job import BatchId, Millis, Nanos, RunId
 
@@ -134,7 +135,7 @@ class Tally:
                 self._turned(event)
             case Draining():
                 self.draining = True
-            case Recovered() | Paused() | Probed() | Trouble() | RunDone() | PassEnded():
+            case WayChosen() | Recovered() | Paused() | Probed() | Trouble() | RunDone() | PassEnded():
                 pass
 
     def _turned(self, event: BatchTurned) -> None:

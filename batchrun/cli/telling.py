@@ -25,6 +25,7 @@ from batchrun.core.events import (
     Throttled,
     Trouble,
     Turn,
+    WayChosen,
 )
 from batchrun.core.figures import count, dollars, moment, span
 from batchrun.core.pause import STOPS, paused
@@ -40,7 +41,16 @@ def loudness(event: Event) -> int:
             return 0
         case BatchTurned(turn=turn):
             return 1 if turn in _EXPECTED else 0
-        case PassStarted() | RunDone() | PassEnded() | LimitsLearned() | JobFailed() | Draining() | Throttled():
+        case (
+            PassStarted()
+            | WayChosen()
+            | RunDone()
+            | PassEnded()
+            | LimitsLearned()
+            | JobFailed()
+            | Draining()
+            | Throttled()
+        ):
             return 1
         case JobsSent() | JobSucceeded() | JobWaits():
             return 2
@@ -53,6 +63,9 @@ def sentence(event: Event) -> str:  # noqa: PLR0912  # one arm for each event
     match event:
         case PassStarted(runs=runs):
             return f"working on {', '.join(name for _, name in runs) or 'nothing: no run has jobs to send'}"
+        case WayChosen(name=name, batch=batch, why=why, rescue=rescue):
+            until = f"; what is not done by {moment(rescue)} goes in realtime" if batch and rescue is not None else ""
+            return f"run {name} goes {'in batches' if batch else 'in realtime'}: {why}{until}"
         case Recovered(released=released, unknown=unknown):
             parts = [f"{count(released, 'job')} never left"] if released else []
             parts += [f"{count(unknown, 'request')} may have been billed"] if unknown else []
@@ -126,8 +139,8 @@ def record(event: Event) -> dict[str, Any]:
                 made["batch"] = f"b-{value}"
             case "cost":
                 made["cost"] = amount(value)
-            case "until":
-                made["until"] = at(value)
+            case "until" | "rescue" as name:
+                made[name] = at(value)
             case "usage":
                 made["usage"] = _usage(value)
             case "flag":

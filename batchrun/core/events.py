@@ -16,6 +16,18 @@ class PassStarted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WayChosen:
+    """Which way what is left of a run goes from now on, and why; `rescue`: when batches are wanted back."""
+
+    at: Millis
+    run: RunId
+    name: str
+    batch: bool
+    why: str
+    rescue: Millis | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Recovered:
     """What dead workers held was given back: `released` never left, `unknown` are possibly billed."""
 
@@ -179,6 +191,7 @@ class PassEnded:
 
 Event = (
     PassStarted
+    | WayChosen
     | Recovered
     | JobsSent
     | JobSucceeded

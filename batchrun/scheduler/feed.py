@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from batchrun.core.choice import Choice, Mode, choose
 from batchrun.core.claim import OpenRun, Taken
+from batchrun.core.events import WayChosen
 from batchrun.core.job import Millis, RunId
 from batchrun.core.pause import Pause
 from batchrun.core.ports import Clock
@@ -43,6 +44,7 @@ class Feed:
         self._clock = clock
         self._turns = Turns()
         self.choices: dict[RunId, Choice] = {}  #: which way each run goes, and why
+        self._told: dict[RunId, bool] = {}  # which way was told of each
         self._packable: dict[tuple[RunId, str], int] = {}
         self._runs: dict[RunId, OpenRun] = {}
         self._queued: dict[tuple[RunId, str], int] = {}
@@ -81,6 +83,21 @@ class Feed:
             deadline=run.deadline,
             seconds=self._lanes.seconds(run.unfinished),
         )
+
+    def ways(self) -> Iterator[WayChosen]:
+        """Which way runs go of which that is news."""
+        for run in self._runs.values():
+            choice = self.choices[run.id]
+            if run.id not in self.foreign and self._told.get(run.id) is not choice.batch:
+                self._told[run.id] = choice.batch
+                yield WayChosen(
+                    at=self._clock.wall(),
+                    run=run.id,
+                    name=run.name,
+                    batch=choice.batch,
+                    why=choice.why,
+                    rescue=choice.rescue,
+                )
 
     @property
     def doubtful(self) -> bool:

@@ -15,11 +15,13 @@ from batchrun.core.events import (
     RunDone,
     Throttled,
     Trouble,
+    WayChosen,
 )
 from batchrun.core.ports import Sink, Store
 
 KEPT = (
     PassStarted,
+    WayChosen,
     Recovered,
     Throttled,
     LimitsLearned,

@@ -224,6 +224,8 @@ class Pass:
     async def _turn_to_batches(self) -> None:
         """Look after the batches that are out, and send what may go in new ones."""
         batching = self._batching
+        for way in self._feed.ways():
+            self._journal.tell(way)
         for run in self._feed.rescues():
             await batching.rescue(run)
         batching.look(self._account.id, wanted=self._feed.wants_batches)

@@ -204,3 +204,16 @@ def test_jobs_of_an_unclear_batch_cannot_be_stopped_before_it_is_known(ten: Batc
     assert counts(ten) == {"succeeded": 1, "sent": 9}
     dry = ten("cancel", "jobs", "--simulate", "--dry-run")
     assert "9 jobs cannot be stopped before it is known whether their batch stands." in dry.err
+
+
+# -- the way and why ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("late")
+def test_verbose_says_once_which_way_each_run_goes_and_why(ten: Batchrun) -> None:
+    shown = ten("submit", "jobs.jsonl", "--simulate", "--progress", "plain", "-v", "--name", "few")
+    assert shown.err.count("run few goes in realtime: 10 jobs are too few for a batch\n") == 1
+    shown = ten(*SUBMIT[:-1], "plain", "-v", "--name", "many")
+    assert shown.err.count("run many goes in batches: asked for\n") == 1
+    assert "run many goes in batches: asked for" in ten("log", "many", "--simulate").out
+    assert "goes in" not in ten(*SUBMIT[:-1], "plain", "--name", "quiet").err
