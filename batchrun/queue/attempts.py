@@ -53,6 +53,11 @@ _RELEASE = Statement(
     .where(sa.or_(attempts.c.outcome.is_(None), attempts.c.outcome == lit("unknown")))
     .values(outcome=lit("released"), ended=param("now"), billed=lit("no"), message=sa.null())
 )
+_DOUBT = Statement(
+    attempts.update()
+    .where(attempts.c.job == param("the_job"), attempts.c.n == param("the_n"), attempts.c.outcome.is_(None))
+    .values(outcome=lit("unknown"), ended=param("now"), billed=lit("maybe"), message=param("why"))
+)
 _FIND = Statement(
     sa.select(attempts.c.outcome, attempts.c.cost, attempts.c.worst, attempts.c.billed)
     .where(attempts.c.job == param("the_job"), attempts.c.n == param("the_n"))
@@ -162,6 +167,14 @@ def ended_as(finish: Finish) -> Booked:
 def give_back(tx: Transaction, job: JobId, n: int, now: Millis) -> bool:
     """The attempt never left; False if it had ended already."""
     return bool(tx.run(_RELEASE, the_job=job, the_n=n, now=now))
+
+
+def doubt(tx: Transaction, run: RunId, job: JobId, n: int, now: Millis, why: str) -> None:
+    """Nobody waits for the attempt any more: should its answer come all the same, what it cost is put right."""
+    row = tx.row(_FIND, the_job=job, the_n=n)
+    if row is not None and tx.run(_DOUBT, the_job=job, the_n=n, now=now, why=why):
+        worst = row[2]
+        book(tx, run, out(worst), ended(Billed.MAYBE, None, worst))
 
 
 def found(tx: Transaction, job: JobId, n: int) -> tuple[str | None, Booked] | None:

@@ -55,7 +55,9 @@ def _move(tx: Transaction, finish: Finish) -> bool:
 
 
 _JOB = Statement(
-    sa.select(t.jobs.c.run, t.jobs.c.model, t.jobs.c.state).where(t.jobs.c.id == param("job")).with_for_update()
+    sa.select(t.jobs.c.run, t.jobs.c.model, t.jobs.c.state, t.jobs.c.attempt)
+    .where(t.jobs.c.id == param("job"))
+    .with_for_update()
 )
 _LATE = Statement(
     t.jobs.update()
@@ -97,6 +99,8 @@ def late(tx: Transaction, finish: Finish) -> Kept:
     wins = bool(tx.run(_LATE, job=claim.job, n=claim.attempt, was=state, now=finish.ended))
     if wins:
         tx.moved(run, model, state, State.SUCCEEDED)
+        if state is State.IN_BATCH:  # its batch does not hold it any more, and may end without a word of it
+            attempts.doubt(tx, run, claim.job, job[3], finish.ended, "an earlier attempt was answered after all")
     attempts.keep_answer(tx, finish, winning=wins)
     return Kept.LATE if wins else Kept.TWICE
 

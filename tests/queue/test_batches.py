@@ -499,6 +499,31 @@ def test_an_answer_for_a_job_that_another_batch_holds_takes_it_out_of_it(at: Bat
     at.check()
 
 
+@pytest.mark.parametrize("how", ["reject", "lose", "gone", "missing"])
+def test_no_money_stays_reserved_for_a_job_that_was_answered_out_of_its_batch(at: BatchDesk, how: str) -> None:
+    at.submit("a", "b")
+    lost = at.unresolved("token001")
+    at.lose(lost.id, NOW, NOW)
+    late = at.end_of(at.batch("token001"), "a", good("late"))
+    second = at.intent("token002")
+    assert at.finish([late]) == [Kept.LATE]
+    at.check()
+    if how == "reject":
+        assert [line.job for line in at.lines(second)] == [2]
+        assert at.reject(second.id, NOW, "some of its jobs found their answers meanwhile")
+    else:
+        at.sending(second, NOW, 1)
+        if how == "lose":
+            at.unclear(second.id, "lost", answered=False)
+            at.lose(second.id, NOW, NOW)
+        else:
+            at.submitted(second.id, remote(), NOW)
+            at.collecting(second.id)
+            at.gone(second.id, NOW, "deleted") if how == "gone" else at.missing(second.id, NOW, "no line")
+    assert at.desk.money()[1] == 0
+    at.check()
+
+
 def test_the_end_of_a_line_is_stored_once_however_often_the_file_is_read(at: BatchDesk) -> None:
     at.submit("a", "b")
     batch = at.collected()
