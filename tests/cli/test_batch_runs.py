@@ -217,3 +217,11 @@ def test_verbose_says_once_which_way_each_run_goes_and_why(ten: Batchrun) -> Non
     assert shown.err.count("run many goes in batches: asked for\n") == 1
     assert "run many goes in batches: asked for" in ten("log", "many", "--simulate").out
     assert "goes in" not in ten(*SUBMIT[:-1], "plain", "--name", "quiet").err
+
+
+@pytest.mark.usefixtures("soon")
+def test_what_a_batch_had_done_before_its_cancel_is_kept(ten: Batchrun) -> None:
+    ten(*SUBMIT)
+    shown = ten("cancel", "jobs", "--simulate", "--yes")
+    assert counts(ten) == {"succeeded": 10}
+    assert "may be at Anthropic" not in shown.err

@@ -69,7 +69,9 @@ def test_the_table_and_what_is_unclear(batchrun: Batchrun, looked_at: Path) -> N
         for remote, verdict in (("msgbatch_x", "open"), ("msgbatch_y", "foreign")):
             stock.add("candidates", batch=unclear, remote_id=remote, seen=NOON, verdict=verdict)
     shown = batchrun("batches", "--format", "table")
-    assert "198 succeeded, 2 errored" in shown.out
+    assert " ".join(shown.out.split()).endswith(
+        "b-1 nightly done 200 msgbatch_01 12:00 Nov 21 12:00 198 succeeded, 2 errored"
+    )
     assert shown.err.splitlines() == [
         "b-2 (7 jobs, sent 12:00): not known whether it arrived; decided at 13:00 at the earliest",
         "  (timeout)",

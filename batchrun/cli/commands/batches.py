@@ -13,7 +13,8 @@ from batchrun.cli.confirm import confirmed
 from batchrun.cli.output import Format, at, chosen, rows
 from batchrun.cli.screen import Mark, clean
 from batchrun.core.batch import BatchState, Verdict
-from batchrun.core.figures import count
+from batchrun.core.figures import count, hour
+from batchrun.core.job import Millis
 from batchrun.errors import Exit, UsageError
 from batchrun.queue.batchlist import batches as all_batches
 from batchrun.queue.batchlist import suspects
@@ -110,7 +111,7 @@ def _list(call: Call, ref: str | None, form: Format, limit: int | None, *, remot
         most = limit if limit is not None else LAST if form is Format.TABLE and screen.tty else None
         found = all_batches(reading, None if run is None else run.id, most=most)
         columns = IN_TABLE if form is Format.TABLE else COLUMNS
-        shown = (_record(reading, row) for row in found)
+        shown = (_record(reading, row) | (_times(row, call.now) if form is Format.TABLE else {}) for row in found)
         if found or form is not Format.TABLE:
             rows(screen, form, "batches", shown, columns=columns, right=("jobs",))
         if not found:
@@ -139,6 +140,12 @@ def _record(reading: Reading, row: BatchRow) -> dict[str, Any]:
         "cancel": None if batch.cancel is None else batch.cancel.value,
         "message": row.message or None,
     }
+
+
+def _times(row: BatchRow, now: Millis) -> dict[str, str]:
+    """Its times for people."""
+    until = row.batch.expires
+    return {"since": hour(row.since, now), "until": "" if until is None else hour(until, now)}
 
 
 def _candidates(reading: Reading, row: BatchRow) -> list[str]:

@@ -72,8 +72,10 @@ def cancel(call: Call, run: str | None, select: Selection | None, dry_run: bool,
         rows = _rows(call, what)
         document(screen, "cancel", {"dry_run": False, **_record(what, done.cancelled, done.wished, rows)})
         return Exit.OK
-    if done.wished:
-        screen.say(f"{count(done.wished, 'job')} may be at Anthropic: an answer that comes is kept")
+    with call.reading() as reading:
+        out = min(done.wished, reading.run(what.run.ref).sent)  # some may have come in by that look
+    if out:
+        screen.say(f"{count(out, 'job')} may be at Anthropic: an answer that comes is kept")
     if select is None:
         for alert in batches.alerts(_rows(call, what), call.now):
             command = f"   {call.typed(alert.command)}" if alert.command else ""
