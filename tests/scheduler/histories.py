@@ -6,6 +6,7 @@ python -m tests.scheduler.histories 7      # replays the seventh, and says what 
 from __future__ import annotations
 
 import asyncio
+import atexit
 import random
 import re
 import shutil
@@ -14,17 +15,19 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from batchrun.core.batch import BatchState
 from batchrun.core.events import BatchTurned
-from batchrun.core.job import JobId, Millis, Nanos, RunId
+from batchrun.core.job import JobId, Millis, Nanos, RunId, Way
 from batchrun.core.states import FINAL, State
 from batchrun.queue import cancelling, retrying
 from batchrun.queue import tables as t
 from batchrun.queue.batchstore import QueueBatches
 from batchrun.queue.writing import Inline, perform_now
+from batchrun.scheduler.terms import Ended
 from batchrun.simulator.batchplan import BatchPlan, Colleague, Verb
 from batchrun.simulator.effects import Kind
 from batchrun.simulator.plan import Plan
@@ -37,6 +40,10 @@ HOUR = 3600.0
 WITHIN = 26 * HOUR
 """Virtual seconds from the last fault to the end of everything: a batch may take a day."""
 
+LONG = 0.4 * HOUR
+"""What a life lasts at most: somebody wants to see how things stand, and hours of looks show nothing new."""
+
+SIZES = (200, 200, 230, 300, 450, 800)
 WORST = Nanos(20_000_000)
 
 OVER = frozenset({BatchState.DONE, BatchState.REJECTED, BatchState.LOST, BatchState.GONE})
@@ -71,12 +78,12 @@ def drawn(dice: random.Random, seed: int) -> Plan:
         every=dice.uniform(600, 5400) if dice.random() < 0.5 else None,
         size=200,
         alike=0.8,
-        deletes=dice.choice([0.0, 0.0, 0.0, 0.3]),
-        archives=dice.choice([0.0, 0.0, 0.0, 0.3]),
-        after=dice.choice([0.0, 30.0, 600.0, 3600.0]),
+        deletes=dice.choice([0.0, 0.0, 0.0, 0.4]),
+        archives=dice.choice([0.0, 0.0, 0.0, 0.4]),
+        after=dice.choice([0.0, 0.0, 30.0, 600.0]),
     )
     batches = BatchPlan(
-        minutes=dice.choice([5.0, 15.0, 40.0, 90.0]),
+        minutes=dice.choice([5.0, 15.0, 40.0]),
         spread=dice.choice([0.2, 0.5]),
         canceling=dice.choice([0.0, 30.0, 900.0]),
         stuck=0.2 if dice.random() < 0.05 else 0.0,
@@ -92,8 +99,23 @@ def drawn(dice: random.Random, seed: int) -> Plan:
 
 def healthy(plan: Plan) -> Plan:
     """The same account once nothing goes wrong any more."""
-    calm = replace(plan.batches, minutes=20.0, spread=0.2, stuck=0.0, items={}, faults={}, colleague=Colleague())
+    calm = replace(plan.batches, minutes=5.0, spread=0.2, stuck=0.0, items={}, faults={}, colleague=Colleague())
     return replace(plan, batches=calm)
+
+
+@cache
+def _filled(jobs: int) -> Path:
+    """A database with one run of so many jobs, to be copied: making one takes longer than living a night."""
+    folder = Path(tempfile.mkdtemp(prefix="batchrun-histories-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+
+    async def fill(clock: virtual.VirtualClock, dice: random.Random) -> Path:
+        world = World(folder, clock, dice, Plan())
+        world.add([f"question {n}" for n in range(jobs)], mode="batch", worst=WORST)
+        world.engine.dispose()
+        return world.path
+
+    return virtual.run(fill)
 
 
 @dataclass(slots=True)
@@ -120,7 +142,7 @@ class Wire:
                 if token is not None:
                     books.posted.setdefault(token[1].decode(), []).append(self.server.wall())
                 if self.dice.random() < self.holds:
-                    await self.server.sleep(self.dice.choice([20.0, 300.0, 700.0, 1500.0]))
+                    await self.server.sleep(self.dice.choice([20.0, 300.0, 1500.0, 2700.0]))
             return await handle(request)
 
         carried.__qualname__ = "Simulator.carried"  # what is on its way goes on when the process dies
@@ -140,38 +162,41 @@ class History:
     def __init__(self, folder: Path, clock: virtual.VirtualClock, seed: int) -> None:
         self.dice = dice = random.Random(f"history {seed}")
         self.server = clock
+        self.hurried = dice.random() < 0.35
         self.plan = drawn(dice, seed)
+        if self.hurried:
+            self.plan = replace(self.plan, batches=replace(self.plan.batches, minutes=90.0))
+        self.jobs = dice.choice(SIZES)
+        shutil.copy(_filled(self.jobs), folder / "batchrun.db")
         self.world = world = World(folder, clock, dice, self.plan)
         # The machine's wall clock jumps; the server's does not.
         world.clock = self.machine = virtual.VirtualClock(asyncio.get_running_loop())
         self.books = Books(world=world)
-        self.wire = Wire(world, clock, dice, holds=dice.choice([0.0, 0.0, 0.2]))
+        self.wire = Wire(world, clock, dice, holds=dice.choice([0.0, 0.0, 0.35]))
         self.wire.install(self.books)
-        self.jobs = dice.choice([200, 230, 300, 450, 800])
         self.happened: Counter[str] = Counter()
-        self.run = self._run()
+        self.run = RunId(1)
+        self._wish()
 
-    def _run(self) -> RunId:
+    def _wish(self) -> None:
+        """What the user said of the run."""
         dice = self.dice
-        late = dice.random() < 0.3
-        deadline = Millis(self.machine.wall() + round(dice.uniform(1.5, 6) * HOUR * 1000)) if late else None
-        run = self.world.add(
-            [f"question {n}" for n in range(self.jobs)],
-            mode=dice.choice(["batch", "auto"]),
-            pilots=dice.choice([0, 1]),
-            deadline=deadline,
-            on_unclear=dice.choice(["wait", "wait", "resend"]),
-            worst=WORST,
-        )
-        policy = dice.choice(["retry", "retry", "hold", "fail"])
+        deadline = Millis(self.machine.wall() + round(dice.uniform(1.0, 1.6) * HOUR * 1000))
+        wishes = {
+            "mode": "auto" if self.hurried else "batch",
+            "deadline": deadline if self.hurried else None,
+            "on_unclear": dice.choice(["wait", "wait", "resend"]),
+            "on_crash": dice.choice(["retry", "retry", "hold", "fail"]),
+        }
+        pilots = dice.choice([0, 1])
         with self.world.engine.begin() as tx:
-            tx.execute(t.runs.update().values(on_crash=policy))
-        return run
+            tx.execute(t.runs.update().values(**wishes))
+            tx.execute(t.jobs.update().where(t.jobs.c.seq < pilots).values(way=Way.PILOT))
 
     async def pass_by(self) -> Counter[str]:
         """Live it, judge it, and tell what happened, counted."""
         others = asyncio.create_task(self._others())
-        last = self.server.steady() + self.dice.uniform(1, 6) * HOUR
+        last = self.server.steady() + self.dice.uniform(0.7, 3) * HOUR
         peace = asyncio.create_task(self._peace(last))
         while self.server.steady() < last and not self.over():
             await self._life(last)
@@ -180,11 +205,12 @@ class History:
         if not peace.done():
             peace.cancel()
             self._calm()
-        began = self.server.steady()
+        began, rest = self.server.steady(), 600.0
         while not self.over():
             await self._person()
             await self._live_on()
-            await self.server.sleep(300)
+            await self.server.sleep(rest)
+            rest = min(rest * 1.5, 2 * HOUR)
             waited = self.server.steady() - max(began, last if peace.done() and not peace.cancelled() else began)
             assert waited < WITHIN, f"not over {waited / HOUR:.0f} hours after the last fault: {self._open()}"
         await self._afterwards()
@@ -195,13 +221,17 @@ class History:
         return self.happened
 
     async def _live_on(self) -> None:
-        """A life in peace, which a person ends after an hour to see how things stand."""
-        begun = asyncio.create_task(self.world.live(once=self.dice.random() < 0.3))
-        await asyncio.wait({begun}, timeout=2 * HOUR)
+        """A life in peace, which a person ends after a while to see how things stand."""
+        await self._until(LONG, self.world.live(once=self.dice.random() < 0.7))
+
+    async def _until(self, seconds: float, life: Coroutine[Any, Any, Ended | None]) -> Ended | None:
+        """*life*, which is asked to end after *seconds* if it has not by then."""
+        begun = asyncio.create_task(life)
+        await asyncio.wait({begun}, timeout=seconds)
         while not begun.done():
             self.world.shutdown.ask()
             await asyncio.wait({begun}, timeout=120.0)
-        await begun
+        return await begun
 
     async def _person(self) -> None:
         """Somebody looks at what only a person can decide: batches that hide, and jobs that are held and stop others."""
@@ -222,7 +252,7 @@ class History:
 
     async def _life(self, last: float) -> None:
         """One life, by cron or by hand, to its end or its death, and the time until the next."""
-        dice, changes = self.dice, {"once": self.dice.random() < 0.5}
+        dice = self.dice
         at: int | None = None
         killer: asyncio.Task[None] | None = None
         match dice.randrange(6):
@@ -234,7 +264,8 @@ class History:
                 killer = asyncio.create_task(self._kill(min(dice.expovariate(1 / HOUR), last - self.server.steady())))
             case _:
                 pass
-        ended = await self.world.live(dies_at=at, after=dice.random() < 0.5, **changes)
+        life = self.world.live(dies_at=at, after=dice.random() < 0.5, once=dice.random() < 0.7)
+        ended = await self._until(min(LONG, last - self.server.steady()), life)
         self.wire.doom = None
         if killer is not None:
             killer.cancel()
@@ -284,7 +315,7 @@ class History:
         wished = [act for act, chance in zip(acts, chances, strict=True) if dice.random() < chance]
         dice.shuffle(wished)
         for act in wished:
-            await self.server.sleep(dice.expovariate(1 / HOUR))
+            await self.server.sleep(dice.expovariate(2 / HOUR))
             await act()
             self.happened[act.__name__.strip("_")] += 1
 
@@ -320,6 +351,8 @@ def history(folder: Path, seed: int) -> Counter[str]:
     async def main(clock: virtual.VirtualClock, _: random.Random) -> Counter[str]:
         return await History(folder, clock, seed).pass_by()
 
+    for jobs in SIZES:
+        _filled(jobs)  # in a loop of its own
     try:
         return virtual.run(main, seed)
     except Exception as error:

@@ -159,9 +159,9 @@ def _cause(books: Books, work: Bought) -> str | None:
         return "repeated by a gateway"
     if batch.lost is not None:
         return _cause_of_loss(books, batch, work)
-    if attempt.outcome == "unknown" and batch.remote_id == work.batch:
-        if not books.hidden(work.batch) and books.line(work.batch, work.custom_id) is None:
-            return "no line"
+    missing = attempt.outcome == "unknown" and batch.remote_id == work.batch and not books.hidden(work.batch)
+    if missing and books.line(work.batch, work.custom_id) is None:
+        return "no line"
     if books.retried.get(ticket.job, 0) >= ticket.attempt and attempt.billed == "maybe":
         return "asked for by a user"
     return None
