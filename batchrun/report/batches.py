@@ -90,7 +90,7 @@ def when_decided(row: BatchRow, now: Millis) -> str:
     """When an unclear batch is decided."""
     earliest = decided_by(row.batch)
     if earliest is None:
-        return "the first listing that could tell is still to come"
+        return "no listing could tell yet"
     if earliest <= now:
         return "decided by the next look at the listing, unless something in it may be this batch"
     return f"decided at {hour(earliest, now)} at the earliest"

@@ -61,7 +61,7 @@ UNCLEAR = "b-1 (2 jobs, sent 12:00): not known whether it arrived; "
         ("submitted", {}, []),
         ("intent", {"sent": None}, ["b-1 (2 jobs) is being sent"]),
         ("sending", {}, ["b-1 (2 jobs) is being sent"]),
-        ("unclear", {}, [UNCLEAR + "the first listing that could tell is still to come   batchrun batches"]),
+        ("unclear", {}, [UNCLEAR + "no listing could tell yet   batchrun batches"]),
         (
             "unclear",
             {"first_absent": NOON + 45 * MINUTE},
