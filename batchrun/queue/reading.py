@@ -32,7 +32,6 @@ SHOWN = 10
 
 BATCHES = 200
 """Open batches that a status looks at: it costs the same however many there are."""
-
 MODELS = 50
 """Models of a run up to which it is looked what its next jobs cost."""
 
@@ -116,9 +115,8 @@ class Reading:
             if path.is_dir():
                 raise UsageError(f"{path} is a folder, not a database", hint="--db names the database file")
             # Read and write, so that the last one to close tidies up behind a crash; query_only forbids the rest.
-            connection = sqlite3.connect(
-                f"file:{quote(str(path.absolute()))}?mode=rw", uri=True, timeout=PATIENCE, isolation_level=None
-            )
+            name = f"file:{quote(str(path.absolute()))}?mode=rw"
+            connection = sqlite3.connect(name, uri=True, timeout=PATIENCE, isolation_level=None)
         except (OSError, sqlite3.Error) as error:
             raise _unreadable(path, error) from error
         try:
