@@ -165,7 +165,7 @@ def _open_run(tx: Transaction, facts: Row, counts: Mapping[str, Mapping[State, i
     run = RunId(it)
     realtime: Mapping[str, int] = {}
     pilots: frozenset[str] = frozenset()
-    if mode != "realtime":
+    if mode != "realtime" or look:
         realtime = {str(model): int(n) for model, n in tx.rows(_REALTIME, run=run)}
         pilots = frozenset(model for (model,) in tx.rows(_PILOTS, run=run))
 

@@ -58,7 +58,7 @@ class Feed:
         for run in runs:
             batch = self.choices[run.id].batch
             for model, n in run.queued.items():
-                realtime = run.realtime.get(model, 0) if batch else n
+                realtime = run.realtime.get(model, 0) if batch or run.look else n
                 if realtime > 0:
                     self._queued[run.id, model] = realtime
                 if batch and n > realtime:
@@ -191,7 +191,7 @@ class Feed:
                 lane=lane,
                 n=n if allowed is None else min(n, allowed),
                 probe=allowed is not None,
-                realtime_only=self.choices[run.id].batch and allowed is None,
+                realtime_only=(self.choices[run.id].batch or run.look) and allowed is None,
             )
         return None
 

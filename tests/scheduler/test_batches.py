@@ -8,8 +8,9 @@ import pytest
 
 from batchrun.core.events import BatchTurned, Turn
 from batchrun.core.job import Millis, RunId
+from batchrun.core.pause import PauseScope
 from batchrun.errors import Exit
-from batchrun.queue import cancelling
+from batchrun.queue import cancelling, pauses
 from batchrun.queue import tables as t
 from batchrun.queue.writing import perform_now
 from batchrun.simulator.batchplan import BatchPlan, Verb
@@ -92,6 +93,24 @@ def test_a_pilot_that_is_answered_opens_the_way(tmp_path: Path) -> None:
         assert ended is not None
         assert world.states() == {"succeeded": 100}
         assert sorted(n for (n,) in world.rows(t.batches, t.batches.c.n)) == [99]
+
+    in_world(tmp_path, story, planned())
+
+
+@pytest.mark.parametrize("mode", ["batch", "realtime"])
+def test_who_wants_to_look_at_pilots_gets_no_more_than_them_until_he_has_looked(tmp_path: Path, mode: str) -> None:
+    async def story(world: World) -> None:
+        run = world.add(questions(100), mode=mode, pilots=3, look=True)
+        ended = await world.live()
+        assert ended is not None
+        assert ended.exit is Exit.OK
+        assert "looked" in ended.message
+        assert world.states() == {"succeeded": 3, "queued": 97}
+        await world.live()
+        assert world.states() == {"succeeded": 3, "queued": 97}
+        perform_now(world.engine, lambda tx: pauses.lift(tx, PauseScope.RUN, str(run)))
+        await world.live()
+        assert world.states() == {"succeeded": 100}
 
     in_world(tmp_path, story, planned())
 

@@ -152,6 +152,7 @@ class World:
         pilots: int = 0,
         deadline: Millis | None = None,
         on_unclear: str = "wait",
+        look: bool = False,
     ) -> RunId:
         """A run with one job for each prompt; its key is `name-number`."""
         with self.engine.begin() as tx:
@@ -163,6 +164,7 @@ class World:
                 mode=mode,
                 deadline=deadline,
                 on_unclear=on_unclear,
+                look=int(look),
                 priority=priority,
                 source="[]",
                 created=0,
