@@ -118,10 +118,10 @@ class Batching:
         """Whether the API listed the workspace's batches in this pass."""
         return self._mark is not None
 
-    def rest(self) -> float:
-        """Seconds until something is due here."""
+    def rest(self, *, asking: bool = False) -> float:
+        """Seconds until something is due here. *asking*: a look is to tell whether the way to the API is open."""
         now = self._clock.steady()
-        looks = self._attended or self._mark is None
+        looks = self._attended or self._mark is None or asking
         moments = [self._next_look] if looks else []
         if self._resting_until > now:
             moments.append(self._resting_until)
@@ -155,11 +155,14 @@ class Batching:
         """Find out what is out before anything is asked of the API."""
         self._attended = await self._store.attended(account)
 
-    def look(self, account: int, *, wanted: bool) -> None:
-        """Look after what is out, if it is time; *wanted*: there is something to send, too. One look at a time."""
+    def look(self, account: int, *, wanted: bool, asking: bool = False) -> None:
+        """Look after what is out, if it is time; *wanted*: there is something to send, too. One look at a time.
+
+        *asking*: the way to the API is closed, and nothing but a look may tell that it is open again.
+        """
         if self._closed or self._looking is not None or self._clock.steady() < self._next_look:
             return
-        if self._attended or (wanted and self._mark is None):
+        if self._attended or (wanted and (asking or self._mark is None)):
             self._looking = self._start(self._look(account))
 
     def send(self, run: OpenRun, model: str, queued: int, account: int) -> None:

@@ -228,7 +228,7 @@ class Pass:
             self._journal.tell(way)
         for run in self._feed.rescues():
             await batching.rescue(run)
-        batching.look(self._account.id, wanted=self._feed.wants_batches)
+        batching.look(self._account.id, wanted=self._feed.wants_batches, asking=self._circuit.open)
         for to_send, model, n in self._feed.packable():
             if batching.may_send() and to_send.id not in batching.penniless and not batching.is_sending(to_send.id):
                 room = batching.room()
@@ -266,7 +266,8 @@ class Pass:
                 return SOON
         stays = not (self._terms.once or self._terms.detach)
         if self._may_pack() and (stays or not self._batching.full):
-            rest = max(self._batching.rest(), self._circuit.rest(self._clock.steady()))
+            asking = self._circuit.open
+            rest = max(self._batching.rest(asking=asking), self._circuit.rest(self._clock.steady()))
             return min(IDLE, max(SOON, rest))
         if self._batching.out and stays:
             return min(IDLE, max(SOON, self._batching.rest()))
