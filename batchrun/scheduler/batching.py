@@ -27,7 +27,8 @@ COLLECTORS = 2
 
 FIRST_REST = 5.0
 LONGEST_REST = 300.0
-"""Seconds until the next batch after one whose arrival is unclear, or that a full queue refused; doubling."""
+"""Seconds until the next batch after one whose arrival is unclear, or that a full queue refused, and until the next
+download after one that broke; doubling."""
 
 LANE = "batches"
 
@@ -85,6 +86,7 @@ class Batching:
         self._tasks: set[asyncio.Task[None]] = set()
         self._looking: asyncio.Task[None] | None = None
         self._collected: set[int] = set()  # batches whose results are being read
+        self._breaks: dict[int, tuple[int, float]] = {}  # downloads that broke in a row, and when the next is worth it
         self._slots = asyncio.Semaphore(COLLECTORS)
         self._next_look = float("-inf")
         self._resting_until = float("-inf")
@@ -249,7 +251,9 @@ class Batching:
         return max(0.0, (wall - max(sent, default=0)) / 1000)
 
     def _collect(self, batch: Batch, looked: Looked) -> None:
-        if batch.id not in self._collected and looked.date is not None:
+        _n, not_before = self._breaks.get(batch.id, (0, 0.0))
+        waits = self._clock.steady() < not_before
+        if batch.id not in self._collected and looked.date is not None and not waits:
             self._collected.add(batch.id)
             self._start(self._bring(batch, looked.date))
 
@@ -261,6 +265,11 @@ class Batching:
         finally:
             self._collected.discard(batch.id)
             self.penniless.clear()
+        if brought.broken is None:
+            self._breaks.pop(batch.id, None)
+        else:
+            n = self._breaks.get(batch.id, (0, 0.0))[0] + 1
+            self._breaks[batch.id] = n, self._clock.steady() + min(FIRST_REST * 2.0 ** min(n - 1, 30), LONGEST_REST)
         outcome = brought.stop or brought.broken
         if outcome is not None:
             self.heard.append(Heard(outcome=outcome, began=began))

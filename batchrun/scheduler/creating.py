@@ -158,7 +158,7 @@ class Creating:
                 finish = None if culprit is None else self._finish(intent, culprit, answer)
                 if await self._store.reject(intent.id, self._clock.wall(), words, finish):
                     self._purse.drop(intent.id)
-                self._tell(Turn.REJECTED, intent, f"a batch of {count(intent.n, 'job')} was refused {words}")
+                    self._tell(Turn.REJECTED, intent, f"a batch of {count(intent.n, 'job')} was refused {words}")
                 return 0
             case Clarity.ANSWERED:
                 await self._store.unclear(intent.id, words, answered=True)

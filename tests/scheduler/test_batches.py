@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import pytest
@@ -363,3 +364,16 @@ def test_downloads_that_fail_for_hours_do_not_make_what_was_bought_missing(tmp_p
         assert bought(world) == 0
 
     in_world(tmp_path, story, planned(script={Verb.RESULTS: parse("redirect x4, 500 x4, drop x2")}))
+
+
+def test_downloads_that_break_in_a_row_are_tried_again_ever_more_slowly(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        world.add(questions(200), mode="batch")
+        await world.live()
+        assert world.states() == {"succeeded": 200}
+        at = [each.at for each in world.simulator.ledger.entries if each.endpoint.endswith("/results")]
+        gaps = [(later - earlier) / 1000 for earlier, later in itertools.pairwise(at)]
+        assert len(gaps) == 8
+        assert all(gap >= min(5 * 2**nth, 300) for nth, gap in enumerate(gaps))
+
+    in_world(tmp_path, story, planned(script={Verb.RESULTS: parse("drop x8")}))
