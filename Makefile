@@ -2,7 +2,7 @@
 PYTHON ?= .venv/bin/python
 BIN := $(dir $(PYTHON))
 
-.PHONY: help install check test sweep crash bench docs
+.PHONY: help install check test sweep crash histories bench docs
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' Makefile
@@ -23,10 +23,13 @@ test: ## the quick tests (under three minutes on two cores)
 	$(PYTHON) -m pytest -n auto
 
 sweep: check crash ## checks, many simulated nights, and real processes killed at every boundary
-	$(PYTHON) -m pytest -n 2 -m sweep tests/scheduler
+	$(PYTHON) -m pytest -n 2 -m sweep tests/scheduler --ignore tests/scheduler/test_histories.py
 
 crash: ## real processes killed at every boundary, and at random: some minutes
 	$(PYTHON) -m pytest -n 2 -m sweep tests/crash
+
+histories: ## hundreds of nights of batches in virtual time, and planted mistakes that they must find
+	$(PYTHON) -m pytest -n 2 -m sweep tests/scheduler/test_histories.py
 
 bench: ## ratios of speed, processor time, memory and disk against bare floors, in one table
 	$(PYTHON) -m benchmarks

@@ -389,7 +389,8 @@ class Pass:
             self._journal.tell(Draining(at=self._clock.wall(), in_flight=len(self._realtime.sending)))
         given_up = asyncio.create_task(self._shutdown.stopped())
         timeout = asyncio.create_task(self._clock.sleep(self._terms.grace))
-        batches = asyncio.create_task(self._batching.drain(asyncio.wait({given_up, timeout}, return_when=FIRST)))
+        over = asyncio.create_task(asyncio.wait({given_up, timeout}, return_when=FIRST))
+        batches = asyncio.create_task(self._batching.drain(over))
         while self._tasks and not (given_up.done() or timeout.done()):
             await asyncio.wait({*self._tasks, given_up, timeout}, return_when=asyncio.FIRST_COMPLETED)
         await batches
