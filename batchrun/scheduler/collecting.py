@@ -185,7 +185,9 @@ class Collecting:
         for finish, holds, kept in zip(finishes, were_held, stored, strict=True):
             spent = self._spent(finish)
             if twice:
-                brought.spent += 0 if kept is Kept.LATE else spent
+                brought.spent += (
+                    spent if kept in {Kept.CURRENT, Kept.STALE} else 0
+                )  # else it is booked as its attempt's
                 continue
             if not holds and kept is not Kept.LATE:
                 continue

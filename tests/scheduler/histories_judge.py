@@ -177,6 +177,8 @@ def _cause_of_loss(books: Books, batch: Any, work: Bought) -> str | None:
         return "rather twice than late"
     if batch.token in books.resolved:
         return "given up by a person"
+    if books.hidden(work.batch) and work.batch not in books.ours:
+        return "taken away before any listing could show it"
     return None
 
 
