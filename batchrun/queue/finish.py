@@ -90,8 +90,7 @@ def late(tx: Transaction, finish: Finish) -> Kept:
         return Kept.STALE  # pruned
     outcome, booked = was
     run, model, state = RunId(job[0]), job[1], State(job[2])
-    # What ended in an error may still bring an answer: a request that was repeated on the way made two of one attempt.
-    if outcome == "ok" or (outcome == "error" and not isinstance(finish.outcome, Succeeded)):
+    if outcome in {"ok", "error"}:
         return _again(tx, finish)
     attempts.end(tx, finish)
     attempts.book(tx, run, booked, attempts.ended_as(finish))

@@ -21,7 +21,7 @@ OFTEN = (
 """What must have happened in the whole sweep: histories count by it, not by their number."""
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3, 4, *range(6, 13), 1164])
+@pytest.mark.parametrize("seed", [1, 2, 3, 4, *range(6, 14)])
 def test_a_night_of_batches_ends_well(tmp_path: Path, seed: int) -> None:
     histories(tmp_path, [seed])
 
