@@ -2,4 +2,4 @@
 
 from __future__ import annotations
 
-VERSION = "0003"
+VERSION = "0004"

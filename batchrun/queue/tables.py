@@ -127,6 +127,22 @@ runs = sa.Table(
         nullable=False,
         server_default="wait",
     ),
+    sa.Column("tags", sa.Text, nullable=False, server_default="[]"),  # JSON list of the user's words
+    sa.Column("hours", sa.Text),  # when its jobs may be sent, as `settings.values.hours` reads it; null: always
+    sa.Column(
+        "on_truncated",
+        sa.Text,
+        sa.CheckConstraint("on_truncated IN ('keep', 'retry')", name="on_truncated"),
+        nullable=False,
+        server_default="keep",
+    ),
+    sa.Column(
+        "on_refused",
+        sa.Text,
+        sa.CheckConstraint("on_refused IN ('fail', 'keep')", name="on_refused"),
+        nullable=False,
+        server_default="keep",
+    ),
     sa.CheckConstraint(_one_of("state", RunState), name="state"),
     sa.CheckConstraint("mode IN ('auto', 'batch', 'realtime')", name="mode"),
     sa.CheckConstraint("on_crash IN ('fail', 'hold', 'retry')", name="on_crash"),
@@ -300,6 +316,8 @@ requests = sa.Table(
     sa.Column("order", sa.Text),  # JSON list of top-level keys, where a verbatim line was cut apart
     sa.Column("overrides", sa.Text),  # JSON object of `retry --set`
     sa.Column("metadata", sa.Text),  # JSON, handed back
+    sa.Column("tags", sa.Text),  # JSON list of the user's words
+    sa.Column("continued", sa.Text),  # JSON list: what the model said before it paused, to be sent behind `messages`
 )
 
 attempts = sa.Table(

@@ -73,7 +73,7 @@ def killed_at_random(
             if end.code not in FINE:
                 experiment.problems.append(f"`{' '.join(args)}` ended with {end}: {words_of(life)}")
             break
-        args = dice.choice([submit, ("run",)]) if experiment.database.exists() else submit
+        args = dice.choice([submit, ("run",)]) if experiment.visible else submit
     for args in (submit, ("run",), ("status",)):
         experiment.live(*args)
     experiment.settle()

@@ -1,0 +1,26 @@
+"""What people say of runs and jobs every day: tags, hours, what becomes of answers that were cut off or refused."""
+
+from __future__ import annotations
+
+from alembic import op
+
+revision = "0004"
+down_revision = "0003"
+branch_labels = None
+depends_on = None
+
+_ON_TRUNCATED = "CONSTRAINT ck_runs_on_truncated CHECK (on_truncated IN ('keep', 'retry'))"
+_ON_REFUSED = "CONSTRAINT ck_runs_on_refused CHECK (on_refused IN ('fail', 'keep'))"
+_COLUMNS = (
+    ("runs", "tags TEXT DEFAULT '[]' NOT NULL"),
+    ("runs", "hours TEXT"),
+    ("runs", f"on_truncated TEXT DEFAULT 'keep' NOT NULL {_ON_TRUNCATED}"),
+    ("runs", f"on_refused TEXT DEFAULT 'keep' NOT NULL {_ON_REFUSED}"),
+    ("requests", "tags TEXT"),
+    ("requests", "continued TEXT"),
+)
+
+
+def upgrade() -> None:
+    for table, column in _COLUMNS:  # with their checks, which both databases take in this form
+        op.execute(f"ALTER TABLE {table} ADD COLUMN {column}")
