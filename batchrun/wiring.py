@@ -23,12 +23,13 @@ from batchrun.core.account import Account, fingerprint, origin_of
 from batchrun.core.claim import WorkerCard
 from batchrun.core.events import Trouble
 from batchrun.core.job import Nanos, RunId
-from batchrun.core.ports import BatchApi, Clock, Sink, Transport
+from batchrun.core.ports import BatchApi, Clock, Sink, TokenCounter, Transport
 from batchrun.core.secrets import redacted
 from batchrun.errors import Exit
 from batchrun.settings import Credential, Settings
 
 if TYPE_CHECKING:
+    from batchrun.claude.client import Client
     from batchrun.queue.locks import Locks
     from batchrun.queue.writing import Writer
     from batchrun.scheduler.shutdown import Shutdown
@@ -160,6 +161,21 @@ def ask(settings: Settings, question: Callable[[BatchApi], Awaitable[T]]) -> T:
     return asyncio.run(asked())
 
 
+def ask_counter(settings: Settings, question: Callable[[TokenCounter], Awaitable[T]]) -> T:
+    """Ask the API how many tokens requests have: free, paced, and beside any worker. Raises as `ask` does."""
+    credential = None if settings.simulate else settings.credential()
+
+    async def asked() -> T:
+        from batchrun.claude.counting import PER_SECOND, Counting
+
+        clock = SystemClock()
+        async with _client(settings, credential, settings.tables(), clock) as client:
+            pace = None if settings.simulate else PER_SECOND
+            return await question(Counting(client, clock, per_second=pace, account_name=settings.account))
+
+    return asyncio.run(asked())
+
+
 def _terms(settings: Settings, wish: Wish, credential: Credential | None, tables: Tables) -> Terms:
     from batchrun.scheduler.terms import Terms
 
@@ -235,11 +251,28 @@ async def _transport(
     settings: Settings, credential: Credential | None, tables: Tables, clock: Clock
 ) -> AsyncIterator[tuple[Transport, BatchApi]]:
     """The ways to Claude, for single requests and for batches, or to the simulator in this process."""
+    from batchrun.claude.batches import Batches
+    from batchrun.claude.messages import Messages
+
+    async with _client(settings, credential, tables, clock) as client:
+        transport = Messages(
+            client,
+            clock,
+            settings.stream_above,
+            total_timeout=settings.total_timeout,
+            account_name=settings.account,
+        )
+        yield transport, Batches(client, clock, account_name=settings.account)
+
+
+@asynccontextmanager
+async def _client(
+    settings: Settings, credential: Credential | None, tables: Tables, clock: Clock
+) -> AsyncIterator[Client]:
+    """The SDK's client, of the API or of the simulator in this process; closed at the end."""
     import httpx2
 
-    from batchrun.claude.batches import Batches
     from batchrun.claude.client import Connection, KeyKind, build
-    from batchrun.claude.messages import Messages
 
     http_client: httpx2.AsyncClient | None = None
     if credential is None:
@@ -268,17 +301,10 @@ async def _transport(
             connections=settings.concurrency,
         )
     client = build(connection, http_client)
-    transport = Messages(
-        client,
-        clock,
-        settings.stream_above,
-        total_timeout=settings.total_timeout,
-        account_name=settings.account,
-    )
     try:
-        yield transport, Batches(client, clock, account_name=settings.account)
+        yield client
     finally:
-        await transport.close()
+        await client.close()
 
 
 def _shelf(settings: Settings) -> Shelf:

@@ -19,6 +19,9 @@ from batchrun.errors import KeyRefused, UsageError
 
 BASE_URL = "https://api.anthropic.com"
 
+Client = AsyncAnthropic
+"""What `build` makes."""
+
 KEEP_ALIVE = 4.0
 """Seconds an idle connection is kept: below the 5 s after which Node and uvicorn gateways close theirs, because a
 request sent into a closing connection is lost and possibly billed."""

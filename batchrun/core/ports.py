@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from batchrun.core.account import Account
 from batchrun.core.batch import Batch, CancelReason, Intended, Intent, Item, Line, Packing, Page, Remote, Verdict, Won
@@ -88,6 +88,19 @@ class BatchApi(Protocol):
 
         An outcome that is no item is the last thing that comes: the download went wrong there. Without one the file
         ended as a whole file does, which it may also do too early.
+        """
+        ...
+
+
+class TokenCounter(Protocol):
+    """The way to the API's own count of tokens, which is free. Calls are paced; any number may be under way."""
+
+    async def count_tokens(
+        self, request: Mapping[str, Any], *, betas: Sequence[str] = (), headers: Mapping[str, str] | None = None
+    ) -> int | Outcome:
+        """The input tokens of *request*, or the outcome that told none: a `Refused` says what is wrong with it.
+
+        Only what bears on the count is sent: `max_tokens` and sampling parameters are not looked at.
         """
         ...
 
