@@ -22,7 +22,11 @@ check: ## format, lint, layers, types: what must be clean before a commit
 test: ## the quick tests (under three minutes on two cores)
 	$(PYTHON) -m pytest -n auto
 
-sweep: check crash ## checks, many simulated nights, and real processes killed at every boundary
+# Which third of the boundaries: another one at each commit.
+TURN := $(shell expr $$(git rev-list --count HEAD 2>/dev/null || echo 0) % 3)
+
+sweep: check ## checks, many simulated nights, and real processes killed at every third boundary
+	SWEEP_SHARE=$(TURN)/3 $(MAKE) crash
 	$(PYTHON) -m pytest -n 2 -m sweep tests/scheduler --ignore tests/scheduler/test_histories.py
 
 crash: ## real processes killed at every boundary, and at random: some minutes

@@ -21,6 +21,7 @@ from benchmarks import (
     spendcap,
     startup,
     submit,
+    whole,
 )
 from benchmarks.measure import Scale
 from benchmarks.table import Row, drawn, page
@@ -38,6 +39,7 @@ BENCHMARKS = {
     "finish": finish.measure,
     "collect": collect.measure,
     "export": export.measure,
+    "whole": whole.measure,
 }
 
 QUICK = Scale(large=100_000, submitted=100_000, answers=10_000, rounds=2)

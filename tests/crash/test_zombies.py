@@ -6,7 +6,6 @@ import os
 import random
 import shutil
 import signal
-from itertools import count
 
 import pytest
 
@@ -20,6 +19,7 @@ from tests.crash.figures import Figures
 from tests.crash.lives import words_of
 from tests.crash.nursery import Life
 from tests.crash.scenarios import FINE, RUN, SUBMIT, Scenario, World, to_its_end, whole
+from tests.crash.share import SHARES, every, some
 
 PARTS = 4
 
@@ -98,7 +98,7 @@ def test_who_was_taken_for_dead_and_goes_on_changes_nothing(
     world: World, report: Report, scenario: Scenario, part: int
 ) -> None:
     figures, problems = Figures(), []
-    for at in count(1 + part, PARTS):
+    for at in every(PARTS, first=1 + part):
         experiment = haunted(world, scenario, at)
         problems += [f"stopped at {at}: {problem}" for problem in experiment.problems]
         figures.add(experiment.figures)
@@ -107,7 +107,7 @@ def test_who_was_taken_for_dead_and_goes_on_changes_nothing(
         figures.boundaries += 1
     report(f"stopped at each boundary of a {scenario}, and going on", figures)
     assert not problems
-    assert figures.boundaries >= scenario.least // 2 // PARTS, "the command hardly ever stopped"
+    assert figures.boundaries >= scenario.least // 2 // PARTS // SHARES, "the command hardly ever stopped"
 
 
 def sending(world: World, scenario: Scenario) -> range:
@@ -126,14 +126,14 @@ def test_who_was_taken_for_dead_sends_no_batch_when_it_goes_on(
     world: World, report: Report, scenario: Scenario, part: int
 ) -> None:
     figures, problems = Figures(), []
-    for at in sending(world, scenario)[part::PARTS]:
+    for at in some(sending(world, scenario), PARTS, first=part):
         experiment = haunted(world, scenario, at)
         problems += [f"stopped at {at}: {problem}" for problem in experiment.problems]
         figures.add(experiment.figures)
         figures.boundaries += experiment.figures.stops
     report(f"stopped while a {scenario} sends, and going on", figures)
     assert not problems
-    assert figures.boundaries > 1, "the command hardly ever stopped"
+    assert figures.boundaries > 0, "the command never stopped"
 
 
 def met(world: World, at: int, other: int, die: int | None = None, plant: str | None = None) -> Experiment:
@@ -166,7 +166,7 @@ def test_two_workers_of_whom_one_was_taken_for_dead_do_no_harm_together(
 ) -> None:
     dice = random.Random(part)
     figures, problems = Figures(), []
-    for at in count(20 + part, PARTS):
+    for at in every(PARTS, first=20 + part):
         other, die = dice.randint(1, 60), at + dice.randint(1, 30) if dies else None
         experiment = met(world, at, other, die)
         problems += [f"stopped at {at} and {other}, died at {die}: {problem}" for problem in experiment.problems]
@@ -208,7 +208,7 @@ def cancelled(world: World, scenario: Scenario, at: int, die: int | None) -> Exp
 def test_what_was_not_out_when_its_run_was_cancelled_never_leaves(world: World, report: Report, part: int) -> None:
     dice = random.Random(part)
     figures, problems = Figures(), []
-    for at in count(1 + part, PARTS):
+    for at in every(PARTS, first=1 + part):
         experiment = cancelled(world, RUN, at, dice.choice([None, *range(1, 9)]))
         problems += [f"stopped at {at}: {problem}" for problem in experiment.problems]
         figures.add(experiment.figures)
@@ -224,11 +224,11 @@ def test_what_was_not_out_when_its_run_was_cancelled_never_leaves(world: World, 
 @parts
 def test_what_was_in_no_batch_when_its_run_was_cancelled_never_leaves(world: World, report: Report, part: int) -> None:
     figures, problems = Figures(), []
-    for at in sending(world, PLAIN_RUN)[part::PARTS]:
+    for at in some(sending(world, PLAIN_RUN), PARTS, first=part):
         experiment = cancelled(world, PLAIN_RUN, at, None)
         problems += [f"stopped at {at}: {problem}" for problem in experiment.problems]
         figures.add(experiment.figures)
         figures.boundaries += experiment.figures.stops
     report("cancelled while a worker sent batches", figures)
     assert not problems
-    assert figures.boundaries > 1, "the command hardly ever stopped"
+    assert figures.boundaries > 0, "the command never stopped"
