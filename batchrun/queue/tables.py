@@ -265,6 +265,10 @@ jobs = sa.Table(
     sa.Column(
         "way", sa.Integer, sa.CheckConstraint("way IN (0, 1, 2)", name="way"), nullable=False, server_default="0"
     ),
+    # An answer that is not the end of it: it was cut off, or the model paused. The job is asked again for a better one.
+    sa.Column("kept", sa.Integer),  # the attempt whose answer is the job's if no better one comes
+    sa.Column("extended", sa.Integer, nullable=False, server_default="0"),  # how often it was given more room
+    sa.Column("turns", sa.Integer, nullable=False, server_default="0"),  # how often a pause was gone on from
     sa.CheckConstraint(_one_of("state", State), name="state"),
     sa.CheckConstraint("(state = 'running') = (owner IS NOT NULL)", name="owner"),
     sa.CheckConstraint("(state = 'in_batch') = (batch IS NOT NULL)", name="batch"),
@@ -289,6 +293,7 @@ _partial("ix_jobs_owner", jobs.c.owner, where="owner IS NOT NULL")
 _partial("ix_jobs_batch", jobs.c.batch, where="batch IS NOT NULL")
 _partial("ix_jobs_failed", jobs.c.run, jobs.c.error, jobs.c.seq, where="state IN ('failed', 'held')")
 _partial("ix_jobs_aside", jobs.c.run, jobs.c.state, where=_one_of("state", ASIDE))  # else a cancel walks all jobs
+_partial("ix_jobs_kept", jobs.c.run, where="kept IS NOT NULL AND finished IS NOT NULL")  # none, once a commit is done
 sa.Index("ix_jobs_run_seq", jobs.c.run, jobs.c.seq)
 
 shapes = sa.Table(

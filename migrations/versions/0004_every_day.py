@@ -18,9 +18,13 @@ _COLUMNS = (
     ("runs", f"on_refused TEXT DEFAULT 'keep' NOT NULL {_ON_REFUSED}"),
     ("requests", "tags TEXT"),
     ("requests", "continued TEXT"),
+    ("jobs", "kept INTEGER"),
+    ("jobs", "extended INTEGER DEFAULT '0' NOT NULL"),
+    ("jobs", "turns INTEGER DEFAULT '0' NOT NULL"),
 )
 
 
 def upgrade() -> None:
     for table, column in _COLUMNS:  # with their checks, which both databases take in this form
         op.execute(f"ALTER TABLE {table} ADD COLUMN {column}")
+    op.execute("CREATE INDEX ix_jobs_kept ON jobs (run) WHERE kept IS NOT NULL AND finished IS NOT NULL")
