@@ -14,6 +14,7 @@ from batchrun.errors import SchemaError, UsageError
 from batchrun.queue.locks import Locks
 from batchrun.queue.schema import VERSION
 from batchrun.queue.tables import meta
+from batchrun.queue.views import VIEWS
 
 _ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
 
@@ -107,13 +108,20 @@ def _mixed(database: str | None, made_for_simulation: bool) -> UsageError:
 
 
 def _upgrade(connection: sa.Connection) -> None:
-    """Run what is missing of the migrations on *connection*, inside its transaction: all or nothing."""
+    """Run what is missing of the migrations on *connection*, inside its transaction: all or nothing.
+
+    The views are made anew: they are of the newest tables, whatever the oldest ones were.
+    """
     from alembic import command  # noqa: PLC0415  # a third of a second, and needed once in a database's life
     from alembic.config import Config  # noqa: PLC0415
 
     config = Config(attributes={"connection": connection})
     config.set_main_option("script_location", str(scripts()).replace("%", "%%"))
+    for name, _ in reversed(VIEWS):
+        connection.exec_driver_sql(f"DROP VIEW IF EXISTS {name}")
     command.upgrade(config, "head")
+    for name, select in VIEWS:
+        connection.exec_driver_sql(f"CREATE VIEW {name} AS {select}")
 
 
 def scripts() -> Path:

@@ -1,4 +1,4 @@
-"""The tables of the queue, and the views on them."""
+"""The tables of the queue. The views on them are made after all migrations, as they are now."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ from typing import Any
 
 import sqlalchemy as sa
 from alembic import op
-
-from batchrun.queue.views import VIEWS
 
 revision = "0001"
 down_revision = None
@@ -23,12 +21,6 @@ def _where(text: str) -> dict[str, Any]:
 
 
 def upgrade() -> None:
-    _tables()
-    for name, select in VIEWS:
-        op.execute(f"CREATE VIEW {name} AS {select}")
-
-
-def _tables() -> None:
     op.create_table(
         "accounts",
         sa.Column("id", ID, autoincrement=True, nullable=False),
