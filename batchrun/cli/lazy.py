@@ -34,6 +34,7 @@ COMMANDS: Mapping[str, Entry] = {
     "batches": Entry("batches:batches", "the batches: list, adopt, resolve, delete", "Look"),
     "retry": Entry("retry:retry", "put failed jobs back", "Act"),
     "cancel": Entry("cancel:cancel", "stop a run or single jobs", "Act"),
+    "pause": Entry("pause:pause", "send nothing more of a run, a model, or at all", "Act"),
     "resume": Entry("resume:resume", "lift pauses, so that the next run tries at once", "Act"),
     "export": Entry("export:export", "JSONL, CSV, or Anthropic's results format", "Take away"),
     "config": Entry("config:config", "settings, and where each came from", "Care"),

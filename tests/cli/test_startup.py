@@ -26,7 +26,7 @@ HEAVY = {
     "sqlalchemy",
     "yaml",
 }
-ACTING = {"submit", "run", "retry", "cancel", "resume", "check", "simulator", "wait"}
+ACTING = {"submit", "run", "retry", "cancel", "pause", "resume", "check", "simulator", "wait"}
 LOOKING = {
     "status": ["status"],
     "results": ["results", "-n", "1"],
