@@ -1,4 +1,7 @@
-"""What people say of runs and jobs every day: tags, hours, what becomes of answers that were cut off or refused."""
+"""What people say of runs and jobs every day: tags, hours, what becomes of answers that were cut off or refused.
+
+And the realtime attempts in the order in which they ended, for who watches.
+"""
 
 from __future__ import annotations
 
@@ -28,3 +31,4 @@ def upgrade() -> None:
     for table, column in _COLUMNS:  # with their checks, which both databases take in this form
         op.execute(f"ALTER TABLE {table} ADD COLUMN {column}")
     op.execute("CREATE INDEX ix_jobs_kept ON jobs (run) WHERE kept IS NOT NULL AND finished IS NOT NULL")
+    op.execute("CREATE INDEX ix_attempts_ended ON attempts (ended) WHERE via = 'realtime' AND ended IS NOT NULL")
