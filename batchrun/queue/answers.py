@@ -7,13 +7,27 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from batchrun.core.job import JobId, Millis, RunId
 from batchrun.core.select import Selection
 from batchrun.core.states import State
+from batchrun.queue.bodies import SharedParts, whole
 from batchrun.queue.criteria import criteria
-from batchrun.queue.jobrows import ATTEMPT, ATTEMPT_WIDTH, JOB, JOB_WIDTH, Answered, ResultRow, attempt_of, job_of
+from batchrun.queue.jobrows import (
+    ATTEMPT,
+    ATTEMPT_WIDTH,
+    JOB,
+    JOB_WIDTH,
+    SCHEMA,
+    Answered,
+    AttemptRow,
+    ResultRow,
+    attempt_of,
+    job_of,
+    tags_of,
+)
 from batchrun.queue.reading import Reading
 
 FIRST_WINDOW = 200
@@ -58,7 +72,7 @@ WHERE j.run = ? AND j.seq > ? AND j.seq <= ? AND {condition} AND q.metadata IS N
 
 def _whole(n: int) -> str:
     return f"""
-SELECT {JOB}, {ATTEMPT}, s.body, s.stop_reason, s.received, q.metadata
+SELECT {JOB}, {ATTEMPT}, s.body, s.stop_reason, s.received, q.metadata, q.tags, r.tags, {SCHEMA}
 FROM jobs j
 JOIN runs r ON r.id = j.run
 LEFT JOIN results s ON s.job = j.id AND s.winning = 1
@@ -70,6 +84,22 @@ ORDER BY j.run, j.seq
 """
 
 
+def _requests(n: int) -> str:
+    return f"""
+SELECT q.job, q.own, q.shared, q."order", q.overrides FROM requests q WHERE q.job IN ({", ".join("?" * n)})
+"""
+
+
+def _attempts(n: int) -> str:
+    return f"""
+SELECT a.job, {ATTEMPT} FROM attempts a LEFT JOIN batches b ON b.id = a.batch
+WHERE a.job IN ({", ".join("?" * n)}) ORDER BY a.job, a.n
+"""
+
+
+_SHARED = "SELECT body FROM shared WHERE id = ?"
+
+
 def answers(
     reading: Reading,
     run: RunId,
@@ -78,9 +108,15 @@ def answers(
     states: Sequence[State] | None = None,
     answered: bool = False,
     limit: int | None = None,
+    requests: bool = False,
+    attempts: bool = False,
 ) -> Iterator[ResultRow]:
-    """The jobs of *run* in the order of its file: those of *selection*, in *states*, with an answer if *answered*."""
+    """The jobs of *run* in the order of its file: those of *selection*, in *states*, with an answer if *answered*.
+
+    With *requests* and *attempts* each row has what was sent, and every attempt.
+    """
     left = limit
+    parts = SharedParts()
     for found in _windows(reading, run, _matching, selection, states, answered=answered):
         for at in range(0, len(found), PAGE):
             page = [id_ for (id_,) in found[at : at + PAGE]]
@@ -88,7 +124,7 @@ def answers(
                 page = page[:left]
                 left -= len(page)
             if page:
-                yield from (_result(row) for row in reading.rows(_whole(len(page)), *page))
+                yield from _page(reading, page, parts, requests=requests, attempts=attempts)
         if left == 0:
             return
 
@@ -164,7 +200,7 @@ def _windows(
 
 
 def _result(row: Sequence[Any]) -> ResultRow:
-    body, stop_reason, received, metadata = row[JOB_WIDTH + ATTEMPT_WIDTH :]
+    body, stop_reason, received, metadata, tags, tags_of_run, schema = row[JOB_WIDTH + ATTEMPT_WIDTH :]
     answered = None
     if body is not None:
         answered = Answered(body=body, stop_reason=stop_reason, received=Millis(received))
@@ -173,4 +209,37 @@ def _result(row: Sequence[Any]) -> ResultRow:
         attempt=attempt_of(row[JOB_WIDTH : JOB_WIDTH + ATTEMPT_WIDTH]),
         answer=answered,
         metadata=metadata,
+        tags=tags_of(tags, tags_of_run),
+        schema=schema if isinstance(schema, str) else None,
     )
+
+
+def _page(
+    reading: Reading, page: Sequence[int], parts: SharedParts, *, requests: bool, attempts: bool
+) -> list[ResultRow]:
+    if not requests and not attempts:
+        return [_result(row) for row in reading.rows(_whole(len(page)), *page)]
+    with reading.moment():
+        found = [_result(row) for row in reading.rows(_whole(len(page)), *page)]
+        found = _with_requests(reading, found, parts) if requests else found
+        return _with_attempts(reading, found) if attempts else found
+
+
+def _with_requests(reading: Reading, found: list[ResultRow], parts: SharedParts) -> list[ResultRow]:
+    texts = {}
+    ids = [row.job.id for row in found]
+    for job, own, shared, order, overrides in reading.rows(_requests(len(ids)), *ids):
+        pieces = None if shared is None else parts.get(shared)
+        if shared is not None and pieces is None:
+            pieces = parts.put(shared, reading.rows(_SHARED, shared)[0][0])
+        texts[job] = whole(own, pieces, order, overrides)
+    return [replace(row, request=texts.get(row.job.id)) for row in found]
+
+
+def _with_attempts(reading: Reading, found: list[ResultRow]) -> list[ResultRow]:
+    tried: dict[int, list[AttemptRow]] = {}
+    ids = [row.job.id for row in found]
+    for job, *facts in reading.rows(_attempts(len(ids)), *ids):
+        if (attempt := attempt_of(facts)) is not None:
+            tried.setdefault(job, []).append(attempt)
+    return [replace(row, tried=tuple(tried.get(row.job.id, ()))) for row in found]

@@ -88,6 +88,10 @@ class ResultRow:
     attempt: AttemptRow | None  #: None for a job that never was claimed
     answer: Answered | None
     metadata: str | None  #: JSON text
+    tags: tuple[str, ...] = ()  #: the job's own, then those of its run
+    schema: str | None = None  #: JSON text of the JSON Schema that it asked its answer to fit
+    request: str | None = None  #: JSON text of what is sent; only where it was asked for
+    tried: tuple[AttemptRow, ...] | None = None  #: all attempts; only where they were asked for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,9 +117,27 @@ ATTEMPT = """a.n, a.via, b.remote_id, a.claimed, a.sent, a.ended, a.outcome, a.s
 """Of `attempts a LEFT JOIN batches b`."""
 
 
+SCHEMA = """CASE
+       WHEN q.overrides IS NOT NULL AND json_type(q.overrides, '$.output_config') IS NOT NULL
+           THEN json_extract(q.overrides, '$.output_config.format.schema')
+       WHEN instr(q.own, '"output_config"') AND json_type(q.own, '$.output_config') IS NOT NULL
+           THEN json_extract(q.own, '$.output_config.format.schema')
+       WHEN q.shared IS NOT NULL
+           THEN (SELECT CASE WHEN instr(h.body, '"output_config"')
+                             THEN json_extract(h.body, '$.output_config.format.schema') END
+                 FROM shared h WHERE h.id = q.shared)
+       END"""
+"""Of `requests q`: the JSON Schema that its answer shall fit; a request is read as JSON only if it may have one."""
+
 EVENT = "id, at, kind, run, job, lane, detail"
 JOB_WIDTH = JOB.count(",") + 1
 ATTEMPT_WIDTH = ATTEMPT.count(",") + 1
+
+
+def tags_of(own: str | None, of_run: str | None) -> tuple[str, ...]:
+    """Both lists of JSON as one, each word once."""
+    words = [*json.loads(own or "[]"), *json.loads(of_run or "[]")]
+    return tuple(dict.fromkeys(str(word) for word in words))
 
 
 def job_of(row: Sequence[Any]) -> JobRow:

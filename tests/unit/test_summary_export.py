@@ -12,12 +12,13 @@ from typing import Any
 import pytest
 
 from batchrun.core.job import JobId, Millis, Nanos, RunId
+from batchrun.core.message import json_of, text_of
 from batchrun.core.states import State
 from batchrun.core.usage import Usage
 from batchrun.errors import UsageError
 from batchrun.queue.jobrows import Answered, AttemptRow, JobRow, ResultRow
 from batchrun.report.export import ExportFormat, lines, reached
-from batchrun.report.flat import COLUMNS, flat, json_of, text_of
+from batchrun.report.flat import COLUMNS, flat
 from batchrun.report.wholefile import whole_file
 
 NOON = Millis(1_795_176_000_000)
@@ -98,6 +99,9 @@ def test_an_answer_as_a_row() -> None:
         "state": "succeeded",
         "text": "The report argues",
         "json": None,
+        "valid": None,
+        "why_invalid": None,
+        "tool_calls": None,
         "stop_reason": "end_turn",
         "model": "claude-test-1-real",
         "input_tokens": 417,
@@ -111,6 +115,7 @@ def test_an_answer_as_a_row() -> None:
         "message": None,
         "file": "jobs.jsonl",
         "line": 7,
+        "tags": [],
         "metadata": {"doi": "x"},
     }
 

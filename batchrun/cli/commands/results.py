@@ -22,7 +22,7 @@ from batchrun.queue.reading import Reading
 from batchrun.queue.rows import RunSummary
 from batchrun.report.cures import word
 from batchrun.report.export import reached
-from batchrun.report.flat import COLUMNS, flat, parsed, text_of
+from batchrun.report.flat import COLUMNS, Seen, flat
 
 if TYPE_CHECKING:
     from batchrun.core.select import Selection
@@ -103,9 +103,9 @@ def _text(call: Call, answered: Iterable[ResultRow], run: RunSummary) -> int:
     for n, row in enumerate(answered, 1):
         if n > 1:
             screen.line()
-        message = parsed(row)
-        _headline(screen, row, (message or {}).get("model") or row.job.model)
-        text = text_of(message)
+        seen = Seen(row)
+        text = seen.text
+        _headline(screen, row, (seen.message or {}).get("model") or row.job.model)
         if text is None:
             screen.line(screen.style("(no text in it; --raw shows all of it)", Tone.DIM))
         else:

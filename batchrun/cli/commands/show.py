@@ -11,7 +11,7 @@ import click
 
 from batchrun.cli import options
 from batchrun.cli.call import Call
-from batchrun.cli.output import amount, at, document
+from batchrun.cli.output import at, document
 from batchrun.cli.screen import Screen, Tone, clean
 from batchrun.core.batch import BatchState
 from batchrun.core.figures import count, dollars, span
@@ -23,7 +23,7 @@ from batchrun.queue.jobrows import AttemptRow, JobRow, ResultRow
 from batchrun.queue.reading import Reading
 from batchrun.queue.story import attempts, jobs_named, keys_like, request
 from batchrun.report.cures import cure_of, word
-from batchrun.report.flat import parsed, text_of
+from batchrun.report.flat import Seen, attempt_record
 
 FIRST, LAST = 3, 7
 """Attempts that are shown of many."""
@@ -188,12 +188,12 @@ def _clock(millis: Millis) -> str:
 def _answer(call: Call, job: JobRow, whole: ResultRow | None) -> None:
     if whole is None or whole.answer is None:
         return
-    screen, message = call.screen, parsed(whole)
-    model = (message or {}).get("model") or job.model
+    screen, seen = call.screen, Seen(whole)
+    model = (seen.message or {}).get("model") or job.model
     cost = whole.attempt.cost if whole.attempt else None
     dot = " · " if screen.utf8 else ", "
     screen.line(f"  stop_reason {dot.join([clean(whole.answer.stop_reason), clean(str(model)), dollars(cost)])}")
-    text = text_of(message)
+    text = seen.text
     if text:
         screen.line()
         screen.line(clean(text[:TEXT].strip("\n"), lines=True))
@@ -225,7 +225,7 @@ def _record(job: JobRow, tried: Sequence[AttemptRow], whole: ResultRow | None, b
         "due": at(job.due),
         "error": job.error,
         "finished": at(job.finished),
-        "attempts": [_attempt_record(one) for one in tried],
+        "attempts": [attempt_record(one) for one in tried],
         "result": _result_record(whole),
         "request": json.loads(body),
         "metadata": json.loads(metadata) if metadata is not None else None,
@@ -239,39 +239,5 @@ def _result_record(whole: ResultRow | None) -> dict[str, Any] | None:
         "attempt": whole.attempt.n if whole.attempt else None,
         "stop_reason": whole.answer.stop_reason,
         "received": at(whole.answer.received),
-        "message": parsed(whole),
-    }
-
-
-def _attempt_record(one: AttemptRow) -> dict[str, Any]:
-    usage = one.usage
-    return {
-        "n": one.n,
-        "via": one.via,
-        "batch": one.batch,
-        "batch_id": None if one.batch_id is None else f"b-{one.batch_id}",
-        "batch_state": None if one.batch_state is None else one.batch_state.value,
-        "claimed": at(one.claimed),
-        "sent": at(one.sent),
-        "ended": at(one.ended),
-        "outcome": one.outcome,
-        "status": one.status,
-        "error_type": one.error_type,
-        "error_code": one.error_code,
-        "message": one.message or None,
-        "request_id": one.request_id,
-        "other_ids": list(one.other_ids),
-        "latency_s": one.seconds,
-        "usage": {
-            "input_tokens": usage.input,
-            "output_tokens": usage.output,
-            "thinking_tokens": usage.thinking,
-            "cache_read_tokens": usage.cache_read,
-            "cache_write_5m_tokens": usage.cache_write_5m,
-            "cache_write_1h_tokens": usage.cache_write_1h,
-        }
-        if usage
-        else None,
-        "cost": amount(one.cost),
-        "billed": one.billed,
+        "message": Seen(whole).message,
     }
