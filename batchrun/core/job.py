@@ -71,5 +71,6 @@ class Job:
     worst: Nanos | None = None  #: what it can cost at most in realtime; None where no bound is known
     unbounded: str = ""  #: why no bound is known: "the price of `model-x` is unknown", "web search has no bound" …
     metadata: str | None = None  #: JSON text handed back with the result
+    tags: str | None = None  #: JSON text of the list of its words to be selected by
     shape: bytes = b""  #: equal for requests of one model, with like parameters and tools; empty: not told
     realtime_only: bool = False  #: batches refuse it

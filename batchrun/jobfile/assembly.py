@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
+from batchrun.core.figures import dollars
 from batchrun.core.job import Job, Nanos, Request, Where
 from batchrun.core.problem import Severity
 from batchrun.core.tokens import weigh
 from batchrun.jobfile.bounds import faults_of_size, faults_of_weight
 from batchrun.jobfile.checks import faults_of
+from batchrun.jobfile.codes import Code
 from batchrun.jobfile.excerpt import KEY
 from batchrun.jobfile.faults import Fault
 from batchrun.jobfile.forms import Draft
@@ -67,10 +69,14 @@ class Assembly:
     """Makes the jobs of one submit. It remembers how often each content came without an id (about 100 bytes each)."""
 
     def __init__(self, rules: Rules) -> None:
-        self._rules = rules
+        self._given = self._rules = rules
         self._seen: dict[int, int] = {}
         self._shapes = Shapes()
         self.unfit: list[Unfit] = []  #: the first `REMEMBERED` of them
+
+    def asks_for(self, betas: frozenset[str]) -> None:
+        """The jobs that follow are sent with *betas*."""
+        self._rules = replace(self._given, betas=self._given.betas | betas)
 
     def job(
         self, draft: Draft, where: Where, file: int, faults: list[Fault], common: Common | None = None
@@ -103,7 +109,7 @@ class Assembly:
             return None
         members = members_of(draft.request)
         text = compared(members if common is None else {**common.members, **members}).encode()
-        measure = self.measure(request, len(text))
+        measure = bounded(self.measure(request, len(text)), draft.max_cost)
         faults += measure.faults
         if faults and _has_error(faults):
             return None
@@ -122,6 +128,7 @@ class Assembly:
             worst=measure.worst,
             unbounded=measure.unbounded,
             metadata=draft.metadata,
+            tags=draft.tags,
             shape=shape,
             realtime_only=realtime_only,
         )
@@ -143,6 +150,26 @@ class Assembly:
         short = int.from_bytes(digest[:6])
         nth = self._seen[short] = self._seen.get(short, 0) + 1
         return f"content-{short:012x}" if nth == 1 else f"content-{short:012x}-{nth}"
+
+
+def bounded(measure: Measure, most: Nanos | None) -> Measure:
+    """*measure* of a job that says what it costs at most.
+
+    What is said counts where nothing else is known. A bound that is computed is never below what the job can cost, so
+    a lower word cannot be true, and a higher one would only reserve more.
+    """
+    if most is None:
+        return measure
+    if measure.worst is None:
+        return measure._replace(worst=most, unbounded="")
+    if measure.worst <= most:
+        return measure
+    fault = Fault(
+        code=Code.OVER_MAX_COST,
+        message=f"this job may cost {dollars(measure.worst)}, more than its `max_cost` of {dollars(most)}",
+        hint="lower `max_tokens`, shorten it, or raise `max_cost`",
+    )
+    return measure._replace(faults=(*measure.faults, fault))
 
 
 def _has_error(faults: list[Fault]) -> bool:

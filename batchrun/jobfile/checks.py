@@ -244,7 +244,7 @@ def _headers(name: str) -> Fault:
         path=(name,),
         name=True,
         message=f"a job has no headers of its own: `{name}` would be sent as a parameter, which the API refuses",
-        hint="leave it out; the key, its account and the version are settings",
+        hint="headers of all jobs stand in YAML, beside `defaults`; the key and the version are settings",
     )
 
 

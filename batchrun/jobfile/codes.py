@@ -85,7 +85,12 @@ class Code(StrEnum):
     BLOCK_REFUSED = "BR131", "a content block where this API version refuses it"
     METADATA = "BR132", "`metadata` of a job is not an object"
     METADATA_KEPT = "BR133", "`metadata` of a short line is handed back with the answer, not sent", Severity.WARNING
-    HEADERS = "BR134", "`headers` in a job: all requests leave with those of the program"
+    HEADERS = "BR134", "`headers` in a job: all requests of a run leave with the same"
+    TAGS = "BR135", "`tags` is not a list of words"
+    MAX_COST = "BR136", "`max_cost` of a job is no amount of dollars"
+    OVER_MAX_COST = "BR137", "a job may cost more than its own `max_cost`"
+    BETAS = "BR138", "`betas` of a file is not a list of beta features, or two files name other ones"
+    HEADER = "BR139", "a header of a file that cannot be sent, is batchrun's own, or would be a stored secret"
 
 
 COMMON = frozenset({Code.UNKNOWN_MODEL, Code.MODEL_RETIRED, Code.MODEL_RETIRES, Code.METADATA_KEPT})

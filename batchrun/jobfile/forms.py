@@ -7,15 +7,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from batchrun.core.job import KEY_LENGTH
+from batchrun.core.job import KEY_LENGTH, Nanos
 from batchrun.jobfile.codes import Code
 from batchrun.jobfile.excerpt import shown
 from batchrun.jobfile.faults import Fault, Path, article, did_you_mean
 from batchrun.jobfile.json_text import compact, too_deep
-from batchrun.jobfile.parameters import ANTHROPIC
+from batchrun.jobfile.labels import max_cost_of, tags_of
+from batchrun.jobfile.parameters import ANTHROPIC, OURS
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-_MOVED = frozenset({"id", "prompt", "metadata"})
+_MOVED = frozenset(OURS)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -29,9 +30,17 @@ class Draft:
     request: dict[str, Any]
     faults: list[Fault]  #: mistakes of the form, each with its path in what was written
     metadata: str | None = None
+    tags: str | None = None
+    max_cost: Nanos | None = None
     prefix: Path = ()
     prompted: bool = False
     missing: bool = False  #: there is no request at all to look into
+
+    def inherit(self, common: Draft) -> None:
+        """Take from the defaults what this job does not say itself, of what stands beside the request."""
+        self.metadata = common.metadata if self.metadata is None else self.metadata
+        self.tags = common.tags if self.tags is None else self.tags
+        self.max_cost = common.max_cost if self.max_cost is None else self.max_cost
 
     def written(self, path: Path) -> Path:
         """Where in the written job the value at *path* of the request stands."""
@@ -67,7 +76,8 @@ def anthropic(line: Mapping[str, Any]) -> Draft:
     metadata = metadata_of(line, faults)
     if not isinstance(params, dict):
         return Draft(key=key, request={}, faults=faults, missing=True)
-    return Draft(key=key, request=params, faults=faults, metadata=metadata, prefix=("params",))
+    draft = Draft(key=key, request=params, faults=faults, metadata=metadata, prefix=("params",))
+    return _labelled(draft, line)
 
 
 def short(entry: Mapping[str, Any]) -> Draft:
@@ -82,7 +92,8 @@ def short(entry: Mapping[str, Any]) -> Draft:
         faults.append(Fault(code=Code.ID, path=("id",), message=f"`id` must be text, not {article(given)}"))
     metadata = metadata_of(entry, faults)
     request, prompted = _request(entry, faults)
-    return Draft(key=key, request=request, faults=faults, metadata=metadata, prompted=prompted)
+    draft = Draft(key=key, request=request, faults=faults, metadata=metadata, prompted=prompted)
+    return _labelled(draft, entry)
 
 
 def defaults(section: Mapping[str, Any]) -> Draft:
@@ -94,7 +105,16 @@ def defaults(section: Mapping[str, Any]) -> Draft:
         )
     metadata = metadata_of(section, faults)
     request, prompted = _request(section, faults)
-    return Draft(key=None, request=request, faults=faults, metadata=metadata, prompted=prompted)
+    return _labelled(Draft(key=None, request=request, faults=faults, metadata=metadata, prompted=prompted), section)
+
+
+def _labelled(draft: Draft, entry: Mapping[str, Any]) -> Draft:
+    """*draft* with what *entry* says of tags and of its cost."""
+    if "tags" in entry:
+        draft.tags = tags_of(entry["tags"], draft.faults)
+    if "max_cost" in entry:
+        draft.max_cost = max_cost_of(entry["max_cost"], draft.faults)
+    return draft
 
 
 def _request(entry: Mapping[str, Any], faults: list[Fault]) -> tuple[dict[str, Any], bool]:

@@ -13,7 +13,7 @@ from hashlib import blake2b
 from typing import Any, assert_never
 
 from batchrun.core.job import Job, Request, Where
-from batchrun.jobfile.assembly import Assembly, Measure, cut
+from batchrun.jobfile.assembly import Assembly, Measure, bounded, cut
 from batchrun.jobfile.faults import Fault, Path
 from batchrun.jobfile.forms import Draft, faults_of_key, metadata_of
 from batchrun.jobfile.json_places import locate
@@ -89,6 +89,7 @@ class Mould:
         self._request = _replaced(draft.request, place, _TEXT)
         self._numbered = not draft.prefix  # ids may be numbers
         self._job = job
+        self._max_cost = draft.max_cost
         self._assembly = assembly
         self._measures: dict[int, Measure] = {}
         members = members_of(self._request)
@@ -146,6 +147,7 @@ class Mould:
             worst=measure.worst,
             unbounded=measure.unbounded,
             metadata=metadata,
+            tags=job.tags,
             shape=job.shape,
             realtime_only=job.realtime_only,
         )
@@ -191,7 +193,8 @@ class Mould:
         if found is None:
             if len(self._measures) >= MEASURES:
                 self._measures.clear()
-            found = self._measures[size] = self._assembly.measure(self._request, size)
+            found = bounded(self._assembly.measure(self._request, size), self._max_cost)
+            self._measures[size] = found
         return found
 
 

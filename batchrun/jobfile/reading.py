@@ -11,6 +11,7 @@ from batchrun.core.problem import Problem
 from batchrun.jobfile.assembly import Assembly, Unfit
 from batchrun.jobfile.codes import Code
 from batchrun.jobfile.faults import Fault
+from batchrun.jobfile.fileterms import FileTerms
 from batchrun.jobfile.inline import Inlines
 from batchrun.jobfile.jsonl import JsonLines, not_utf8
 from batchrun.jobfile.layout import HEAD, Layout, layout_of
@@ -31,6 +32,7 @@ class Reading:
         self._assembly = Assembly(rules)
         self._digests: list[bytes] = []
         self._ended = False
+        self.terms: FileTerms | None = None  #: what its files in YAML say of all requests; None without such a file
         self.shapes: list[str] = []  #: what each source held: "short lines", "Anthropic batch lines", "YAML" or ""
 
     def __iter__(self) -> Iterator[Job | Problem]:
@@ -52,6 +54,7 @@ class Reading:
         return _combined(self._digests)
 
     def _read(self, index: int, source: Source) -> Iterator[Job | Problem]:
+        self._assembly.asks_for(frozenset())
         file = opened(source)
         if isinstance(file, Fault):
             yield file.at(source.name, 1)
@@ -87,8 +90,20 @@ class Reading:
             yield text
             return
         inlines = Inlines(file.folder)
-        yield from YamlJobs(file.source.name, index, text, self._assembly, inlines).read()
+        jobs = YamlJobs(file.source.name, index, text, self._assembly, inlines)
+        yield from jobs.read()
+        yield from self._agreed(jobs.terms, file.source.name)
         self._digests.append(_combined((file.tap.digest(), inlines.digest())))
+
+    def _agreed(self, terms: FileTerms, name: str) -> Iterator[Problem]:
+        """A batch has one set of headers, and so has a run."""
+        if self.terms is not None and self.terms != terms:
+            yield Fault(
+                code=Code.BETAS,
+                message="this file has other `betas` or `headers` than one before it, and a run has one set of them",
+                hint="submit it by itself",
+            ).at(name, 1)
+        self.terms = terms
 
 
 def digest_of(sources: Sequence[Source]) -> bytes | None:

@@ -13,15 +13,15 @@ from batchrun.jobfile.assembly import Assembly, Common
 from batchrun.jobfile.codes import Code
 from batchrun.jobfile.excerpt import KEY, shown
 from batchrun.jobfile.faults import Fault, article, did_you_mean
+from batchrun.jobfile.fileterms import FileTerms, betas_of, headers_of
 from batchrun.jobfile.forms import Draft, defaults, short
 from batchrun.jobfile.inline import Inlines
+from batchrun.jobfile.parameters import SECTIONS
 from batchrun.jobfile.yaml_nodes import Node, Place
 from batchrun.jobfile.yaml_reader import BREAK, parse
 
 YAML_BYTES = 64 * 1024 * 1024
 """The largest YAML file; it is held in memory as a whole. JSON lines have no such bound."""
-
-SECTIONS = frozenset({"version", "defaults", "jobs"})
 
 
 def ask_for_inlines(text: str, inlines: Inlines) -> None:
@@ -46,6 +46,7 @@ class YamlJobs:
         self._text = text
         self._assembly = assembly
         self._inlines = inlines
+        self.terms = FileTerms()  #: known when the first job or problem of one comes
         self._said: set[tuple[Code, Place]] = set()
 
     def read(self) -> Iterator[Job | Problem]:
@@ -81,11 +82,12 @@ class YamlJobs:
                 fault = Fault(
                     code=Code.UNKNOWN_KEY,
                     message=f"unknown key `{shown(name)}`",
-                    hint=did_you_mean(name, SECTIONS) or "a job file holds `version`, `defaults` and `jobs`",
+                    hint=did_you_mean(name, frozenset(SECTIONS)) or "a job file holds `version`, `defaults` and `jobs`",
                     severity=Severity.ERROR,
                 )
                 yield self._at(fault, root.find((name,), name=True).place)
         yield from self._version(root)
+        yield from self._terms(root)
         yield from self._jobs(root)
 
     def _version(self, root: Node) -> Iterator[Problem]:
@@ -97,6 +99,15 @@ class YamlJobs:
         elif type(version.value) is not int or version.value != 1:
             message = f"`version` must be 1, not {article(version.value)}"
             yield self._at(Fault(code=Code.VERSION, message=message, hint="write `version: 1`"), version.place)
+
+    def _terms(self, root: Node) -> Iterator[Problem]:
+        faults: list[Fault] = []
+        said = {name: root.value[name].plain() for name in ("betas", "headers") if name in root.value}
+        betas = betas_of(said.get("betas"), faults)
+        self.terms = FileTerms(betas=betas, headers=headers_of(said.get("headers"), faults))
+        self._assembly.asks_for(frozenset(betas))
+        for fault in faults:
+            yield self._at(fault, root.find(fault.path, name=fault.name).place)
 
     def _jobs(self, root: Node) -> Iterator[Job | Problem]:
         node = root.value.get("defaults")
@@ -134,8 +145,8 @@ class YamlJobs:
         if entry is None:
             return
         draft = entry.draft
-        if draft.metadata is None and shared is not None:
-            draft.metadata = shared.draft.metadata
+        if shared is not None:
+            draft.inherit(shared.draft)
         faults: list[Fault] = []
         where = self._where(node)
         common = shared.common if shared else None

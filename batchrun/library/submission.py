@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, islice
 from pathlib import Path
 from types import TracebackType
@@ -15,6 +15,7 @@ from batchrun import wiring
 from batchrun.clock import SystemClock
 from batchrun.core.choice import Mode
 from batchrun.core.job import Job
+from batchrun.jobfile.fileterms import FileTerms
 from batchrun.jobfile.problems import Problems, changed_while_read
 from batchrun.jobfile.reading import digest_of
 from batchrun.library.jobfiles import STDIN, Collecting, Seen, rules_of, sources_of
@@ -151,6 +152,7 @@ class Submission:
         self._digest = collecting.reading.digest
         if before is not None and before != self._digest:
             self.problems.add(changed_while_read())
+        self._amend(collecting.reading.terms)
         draft = self._compared(collecting)
         if not self.problems.errors:
             self.draft = draft
@@ -168,6 +170,12 @@ class Submission:
         if self._dry:
             loading.only_look()
         loading.add(_watched(chain(ahead, jobs), collecting.problems, loading))
+
+    def _amend(self, said: FileTerms | None) -> None:
+        """Files in YAML say which betas and headers their run has, also that it has none."""
+        if said is not None and self._loading is not None:
+            terms = self._wanted.terms or RunTerms()
+            self._loading.amend(replace(terms, betas=said.betas, headers=said.headers))
 
     def _compared(self, collecting: Collecting) -> Added | None:
         """What would be added, with what is wrong with that; None where no job could be read."""

@@ -286,6 +286,10 @@ class Loading:
 
         return self._perform(draft)
 
+    def amend(self, terms: RunTerms) -> None:
+        """The files said more of their run than was known before they were read."""
+        self._terms = terms
+
     def accept(self, now: Millis, digest: bytes | None = None) -> Added:
         """Make it visible, all at once: from now on it is sent. *digest* is of all inputs, for `family.unchanged`.
 

@@ -49,7 +49,7 @@ def unbounded(job: Job) -> Problem:
         code=UNBOUNDED,
         where=job.where,
         message=f"what this job costs at most cannot be told{why}, and its run has a cost cap",
-        hint="leave out --max-cost, or put such jobs into a run of their own",
+        hint="say `max_cost: 0.50` (dollars) in such jobs, or leave out --max-cost",
         common=True,
     )
 

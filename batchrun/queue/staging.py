@@ -35,7 +35,7 @@ _JOB = (
     "way",
 )
 _EITHER, _REALTIME = Way.EITHER.value, Way.REALTIME.value  # plain integers: there is one for each row
-_REQUEST = ("job", "shared", "own", "order", "metadata")
+_REQUEST = ("job", "shared", "own", "order", "metadata", "tags")
 _ADD_JOB = Statement(columns_of(jobs, *_JOB))
 _ADD_REQUEST = Statement(columns_of(requests, *_REQUEST))
 _FIND_SHARED = Statement(sa.select(shared.c.id).where(shared.c.digest == param("its")))
@@ -106,6 +106,7 @@ class Staging:
                     job.request.own,
                     None if job.request.order is None else self._order(job.request.order),
                     job.metadata,
+                    job.tags,
                 )
                 for at, job in enumerate(added)
             ],

@@ -38,6 +38,7 @@ class RunTerms:
     pilot: int | None = None  #: 1 by default: one job of each shape goes realtime before a batch of its like
     look: bool | None = None  #: the first `pilot` jobs of this submit go, then a person looks at them; False by default
     on_unclear: str | None = None  #: "wait" by default
+    tags: tuple[str, ...] | None = None
 
     @property
     def first(self) -> int | None:
@@ -58,6 +59,7 @@ class RunTerms:
             "pilot": self.pilot,
             "look": None if self.look is None else int(self.look),
             "on_unclear": self.on_unclear,
+            "tags": None if self.tags is None else json.dumps(self.tags, ensure_ascii=False),
         }
         return {name: value for name, value in said.items() if value is not None}
 

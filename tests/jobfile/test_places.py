@@ -106,6 +106,13 @@ LINES: list[tuple[Code, str]] = [
     (Code.METADATA, f'{{"id": "a", {REST}, "prompt": "x", "metadata": «2.5»}}'),
     (Code.MESSAGES, f'{{"id": "a", {REST}, "messages": «{{»"role": "user"}}}}'),
     (Code.METADATA, f'{{"id": "a", {REST}, "prompt": "x", "metadata": «[»1]}}'),
+    (Code.TAGS, f'{{"id": "a", {REST}, "prompt": "x", "tags": «5»}}'),
+    (Code.TAGS, f'{{"id": "a", {REST}, "prompt": "x", "tags": ["b", «""»]}}'),
+    (Code.TAGS, f'{{"custom_id": "a", "tags": [«7»], "params": {{{REST}, "messages": [{{"role": "user", "content": "x"}}]}}}}'),
+    (Code.TAGS, f'{{"id": "a", {REST}, "prompt": "x", "tags": «[»{", ".join([REST[:7]] * 33)}]}}'),
+    (Code.MAX_COST, f'{{"id": "a", {REST}, "prompt": "x", "max_cost": «"much"»}}'),
+    (Code.MAX_COST, f'{{"id": "a", {REST}, "prompt": "x", "max_cost": «-1»}}'),
+    (Code.OVER_MAX_COST, f'«{{»"id": "a", {REST}, "prompt": "x", "max_cost": 0}}'),
 ]  # fmt: skip
 
 WARNINGS: list[tuple[Code, str]] = [
@@ -155,6 +162,14 @@ YAML: list[tuple[Code, str]] = [
 
 
 OUTSIDE_JOBS: list[tuple[Code, str]] = [
+    (Code.BETAS, HEAD + "jobs: [{prompt: x}]\nbetas: «5»\n"),
+    (Code.BETAS, HEAD + "jobs: [{prompt: x}]\nbetas: [fine-2026-01-01, «not fine»]\n"),
+    (Code.HEADER, HEAD + "jobs: [{prompt: x}]\nheaders: «[»]\n"),
+    (Code.HEADER, HEAD + "jobs: [{prompt: x}]\nheaders: {«a b»: x}\n"),
+    (Code.HEADER, HEAD + "jobs: [{prompt: x}]\nheaders: {«X-Api-Key»: x}\n"),
+    (Code.HEADER, HEAD + "jobs: [{prompt: x}]\nheaders: {«anthropic-beta»: x}\n"),
+    (Code.HEADER, HEAD + "jobs: [{prompt: x}]\nheaders: {«Anthropic-Version»: x}\n"),
+    (Code.HEADER, HEAD + 'jobs: [{prompt: x}]\nheaders: {«x-trace»: "a\\nb"}\n'),
     (Code.KEY_TWICE, "version: 1\ndefaults: {model: claude-new-1, max_tokens: 5}\n«version»: 1\njobs: [{prompt: x}]\n"),
     (Code.VERSION, "«d»efaults: {model: claude-new-1, max_tokens: 5}\njobs: [{prompt: x}]\n"),
     (Code.VERSION, "version: «2»\ndefaults: {model: claude-new-1, max_tokens: 5}\njobs: [{prompt: x}]\n"),
