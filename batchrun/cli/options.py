@@ -190,18 +190,19 @@ yes = click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 dry_run = click.option("--dry-run", is_flag=True, help="Say what would happen, and do nothing.")
 
 
-def _selection(_: click.Context, __: click.Parameter, value: str | None) -> Selection | None:
-    if value is None:
-        return None
-    from batchrun.core.select import parse
+def _select(*, answers: bool) -> Decorator:
+    def read(_: click.Context, __: click.Parameter, value: str | None) -> Selection | None:
+        if value is None:
+            return None
+        from batchrun.core.select import parse
 
-    return parse(value)
+        return parse(value, answers=answers)
+
+    fields = "state: error: model: id: stop: tag: batch: attempt:" + (" valid:" if answers else "")
+    words = f"Only such jobs: {fields}. See `batchrun help select`."
+    return click.option("-s", "--select", metavar="EXPR", callback=read, help=words)
 
 
-select = click.option(
-    "-s",
-    "--select",
-    metavar="EXPR",
-    callback=_selection,
-    help="Only such jobs: state: error: model: id: stop:, with * and ?; comma = and, space = or, ~ = not.",
-)
+select = _select(answers=False)
+select_answers = _select(answers=True)
+"""The same with `valid:`, for commands that look at answers."""

@@ -2,9 +2,8 @@
 
 Our own, because what it reads was written by others: it never fetches a reference, never runs generated code, and stops
 at schemas and values that would keep it busy for ever. It knows what the API takes as `output_config.format` and the
-common rest of draft 2020-12 (`core.keywords`). Measured 2026-11 on a schema of four
-properties, it takes a tenth of the time of jsonschema 4.26, and as long as fastjsonschema 2.22, which writes code and
-runs it.
+common rest of draft 2020-12 (`core.keywords`). It takes a seventh of the time of jsonschema 4.26, and six times that of
+fastjsonschema 2.22, which writes code and runs it (12, 86 and 2 µs for four properties; measured 2026-11).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What `--select` means: terms `field:glob`, a comma for and, a space for or, `~` for not.
 
-    state:failed,error:overloaded* id:urgent-?      failed by overload, or urgent whatever became of it
+    state:failed,error:overloaded* tag:urgent       failed by overload, or urgent whatever became of it
 
 In a glob `*` stands for anything and `?` for one character; all else stands for itself, capitals included. A value
 with spaces, commas or quotes goes into double quotes, where a backslash keeps the next character as it is.
@@ -27,6 +27,16 @@ class Field(StrEnum):
     MODEL = "model"
     ID = "id"  #: its key
     STOP = "stop"  #: the stop_reason of its result
+    TAG = "tag"  #: one of its tags, or of its run's
+    BATCH = "batch"  #: a batch that it was sent in at any time: b-12, or msgbatch_…
+    ATTEMPT = "attempt"  #: how many attempts it has had
+    VALID = "valid"  #: whether its answer fits the schema that was asked for: yes or no
+
+
+Value = str | tuple[str, ...] | None
+"""What a job has in a field: one word, several, or none."""
+
+Facts = Mapping[Field, Value]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +56,13 @@ class Term:
             case _:
                 return (self.glob,)
 
-    def holds(self, value: str | None) -> bool:
-        """Whether a job with *value* in this field is meant; None (no error, no result) fits no pattern."""
-        fits = value is not None and any(_pattern(glob).fullmatch(value) for glob in self.globs)
+    def holds(self, value: Value) -> bool:
+        """Whether a job with *value* in this field is meant; None (no error, no result) fits no pattern.
+
+        Of several values one that fits is enough; with `~` none may.
+        """
+        values = (value,) if isinstance(value, str) else value or ()
+        fits = any(_pattern(glob).fullmatch(one) for glob in self.globs for one in values)
         return fits is not self.negated
 
 
@@ -59,7 +73,7 @@ class Selection:
     any_of: tuple[tuple[Term, ...], ...]
     text: str
 
-    def holds(self, job: Mapping[Field, str | None]) -> bool:
+    def holds(self, job: Facts) -> bool:
         return any(all(term.holds(job.get(term.field)) for term in terms) for terms in self.any_of)
 
     @property
@@ -67,8 +81,11 @@ class Selection:
         return frozenset(term.field for terms in self.any_of for term in terms)
 
 
-def parse(text: str) -> Selection:
-    """Read *text*. Raises UsageError with the place, the reason and what was probably meant."""
+def parse(text: str, *, answers: bool = True) -> Selection:
+    """Read *text*. Raises UsageError with the place, the reason and what was probably meant.
+
+    Without *answers* it is meant for jobs that have none: what is asked of an answer is a mistake.
+    """
     any_of: list[tuple[Term, ...]] = []
     for group in _split(text, " \t\n"):
         words = _split(group, ",")
@@ -77,11 +94,18 @@ def parse(text: str) -> Selection:
         any_of.append(tuple(_term(word) for word in words))
     if not any_of:
         raise UsageError("`--select` is empty", hint=_HINT)
-    return Selection(tuple(any_of), text)
+    selection = Selection(tuple(any_of), text)
+    if not answers and Field.VALID in selection.fields:
+        raise UsageError(
+            "`valid:` is asked of answers, and jobs that have theirs are left alone here",
+            hint="`batchrun results` and `batchrun export` know it",
+        )
+    return selection
 
 
 _HINT = "write field:value, for example `state:failed,error:overloaded*`"
 _FIELDS = f"fields: {', '.join(Field)}"
+_VALID = ("yes", "no")
 _WORDS: Mapping[str, frozenset[State]] = {**{s.value: frozenset({s}) for s in State}, "sent": OUT}
 
 
@@ -115,6 +139,11 @@ def _term(word: str) -> Term:
     term = Term(Field(name), value, negated)
     if term.field is Field.STATE and not _states(value):
         raise UsageError(f"no such state `{value}`{did_you_mean(value, _WORDS)}", hint=f"states: {', '.join(_WORDS)}")
+    if term.field is Field.VALID and not any(_pattern(value).fullmatch(one) for one in _VALID):
+        meant = did_you_mean(value, _VALID)
+        raise UsageError(f"`valid:{value}` is neither yes nor no{meant}", hint="valid:no does not fit its schema")
+    if term.field is Field.ATTEMPT and not (value.strip("*?") or "0").isdecimal():
+        raise UsageError(f"`attempt:{value}` is no number", hint="attempt:1 had one attempt, ~attempt:1 none or more")
     return term
 
 
@@ -123,6 +152,8 @@ def _unknown(word: str, name: str, colon: str) -> str:
         return f"no such field `{name}`{did_you_mean(name, Field)}"
     if word in _WORDS:
         return f"`{word}` has no field; did you mean `state:{word}`?"
+    if re.fullmatch(r"b-\d+|msgbatch_\w+", word):
+        return f"`{word}` has no field; did you mean `batch:{word}`?"
     return f"`{word}` has no field; did you mean `id:{word}`?"
 
 

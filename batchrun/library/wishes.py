@@ -13,7 +13,7 @@ from typing import Any
 from batchrun.clock import SystemClock
 from batchrun.core.job import JobId, Millis
 from batchrun.core.problem import Severity
-from batchrun.core.select import Field, Selection
+from batchrun.core.select import Facts, Field, Selection
 from batchrun.core.states import FINAL, OUT, State
 from batchrun.core.suggest import did_you_mean
 from batchrun.core.tokens import weigh
@@ -75,8 +75,8 @@ def retry(
         summary = reading.run(run)
     done = Returned(run=summary)
 
-    def chosen(job: Mapping[Field, str | None]) -> bool:
-        state, error = job[Field.STATE], job[Field.ERROR] or ""
+    def chosen(job: Facts) -> bool:
+        state, error = job[Field.STATE], str(job[Field.ERROR] or "")
         if selection is not None:
             wanted = selection.holds(job)
         elif state != State.FAILED:
@@ -91,7 +91,8 @@ def retry(
         return wanted
 
     with changing(settings) as perform:
-        found = retrying.retry(perform, summary.id, SystemClock().wall(), chosen, change=change, dry=dry)
+        asks = selection.fields if selection is not None else frozenset()
+        found = retrying.retry(perform, summary.id, SystemClock().wall(), chosen, change=change, dry=dry, asks=asks)
     done.queued, done.left = found.queued, found.left
     if selection is not None and not done.back and not found.left:
         raise NothingMatched(f"no job of run {summary.name} fits `{selection.text}`")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from batchrun.core.select import Field, Selection, Term
+from batchrun.queue.jobrows import SCHEMA
 
 _COLUMNS = {
     Field.STATE: "j.state",
@@ -12,7 +13,28 @@ _COLUMNS = {
     Field.MODEL: "j.model",
     Field.ID: "j.key",
     Field.STOP: "(SELECT s.stop_reason FROM results s WHERE s.job = j.id AND s.winning = 1)",
+    Field.ATTEMPT: "CAST(j.attempt AS TEXT)",
+    Field.VALID: f"""(SELECT answer_fits(s.body, {SCHEMA}) FROM results s JOIN requests q ON q.job = s.job
+                      WHERE s.job = j.id AND s.winning = 1)""",
 }
+_SEVERAL = {
+    Field.TAG: """SELECT t.value FROM requests q, json_each(q.tags) t WHERE q.job = j.id
+                  UNION ALL SELECT t.value FROM runs u, json_each(u.tags) t WHERE u.id = j.run""",
+    Field.BATCH: """SELECT 'b-' || x.batch AS value FROM attempts x WHERE x.job = j.id AND x.batch IS NOT NULL
+                    UNION ALL SELECT y.remote_id FROM attempts x JOIN batches y ON y.id = x.batch
+                    WHERE x.job = j.id AND y.remote_id IS NOT NULL""",
+}
+"""Fields in which a job may have several values: what gives them as `value`."""
+
+
+def answer_fits(body: str, schema: str | None) -> str | None:
+    """`yes` or `no`; None where no schema was asked for, or it cannot be used. SQL calls it by its name."""
+    if schema is None:
+        return None
+    from batchrun.core.message import parsed, structured, text_of  # noqa: PLC0415  # only where it is asked
+
+    message = parsed(body)
+    return {True: "yes", False: "no", None: None}[structured(message, text_of(message), schema).fits]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +57,8 @@ def criteria(selection: Selection | None) -> Criteria:
 
 
 def _term(term: Term, values: list[str]) -> str:
-    column = _COLUMNS[term.field]
+    several = _SEVERAL.get(term.field)
+    column = _COLUMNS[term.field] if several is None else "v.value"
     plain = [glob for glob in term.globs if not _is_pattern(glob)]
     patterns = [glob for glob in term.globs if _is_pattern(glob)]
     parts = []
@@ -46,6 +69,8 @@ def _term(term: Term, values: list[str]) -> str:
         parts.append(f"{column} GLOB ?")
         values.append(glob.replace("[", "[[]"))  # GLOB knows classes of characters, a selection does not
     fits = " OR ".join(parts)
+    if several is not None:
+        fits = f"EXISTS (SELECT 1 FROM ({several}) v WHERE {fits})"
     # Where nothing is there, it fits no pattern: NULL is as good as false, but not under NOT.
     return f"NOT COALESCE({fits}, 0)" if term.negated else f"({fits})"
 

@@ -21,6 +21,7 @@ from batchrun.core.job import Millis, Nanos, RunId, WorkerId
 from batchrun.core.suggest import did_you_mean
 from batchrun.errors import SchemaError, StoreError, UsageError
 from batchrun.queue.batchrows import BATCH, BatchRow, batch_of
+from batchrun.queue.criteria import answer_fits
 from batchrun.queue.rows import PAUSE, RUN, Overview, RunSummary, WorkerRow, pause_of, run_of
 from batchrun.queue.schema import VERSION
 
@@ -103,6 +104,7 @@ class Reading:
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         self.path = path
         self._connection = connection
+        connection.create_function("answer_fits", 2, answer_fits, deterministic=True)
         with self.moment():
             self.simulated = self._checked().get("simulated") == "1"
 

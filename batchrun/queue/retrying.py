@@ -12,13 +12,14 @@ from typing import Any
 import sqlalchemy as sa
 
 from batchrun.core.job import Millis, Nanos, RunId, Way
-from batchrun.core.select import Field
+from batchrun.core.select import Facts, Field, Value
 from batchrun.core.states import ARROWS, State, sources_of
 from batchrun.queue.bodies import pieces_of, whole
 from batchrun.queue.cancelling import finish_cancel, reopen
+from batchrun.queue.jobrows import tags_of
 from batchrun.queue.pilots import way_of
 from batchrun.queue.statement import Row, Statement, lit, param
-from batchrun.queue.tables import jobs, requests, results, shared
+from batchrun.queue.tables import attempts, batches, jobs, requests, results, runs, shared
 from batchrun.queue.transaction import Transaction
 from batchrun.queue.writing import Perform
 
@@ -57,7 +58,16 @@ class Retried:
 
 
 _PAGE = Statement(
-    sa.select(jobs.c.id, jobs.c.seq, jobs.c.key, jobs.c.model, jobs.c.state, jobs.c.error, results.c.stop_reason)
+    sa.select(
+        jobs.c.id,
+        jobs.c.seq,
+        jobs.c.key,
+        jobs.c.model,
+        jobs.c.state,
+        jobs.c.error,
+        results.c.stop_reason,
+        jobs.c.attempt,
+    )
     .join(results, sa.and_(results.c.job == jobs.c.id, results.c.winning == lit(1)), isouter=True)
     .where(jobs.c.run == param("of"), jobs.c.seq > param("after"))
     .order_by(jobs.c.seq)
@@ -98,15 +108,37 @@ _WEIGH = Statement(
     )
 )
 
-Chosen = Callable[[Mapping[Field, str | None]], bool]
+_TAGS = Statement(
+    sa.select(requests.c.job, requests.c.tags)
+    .join(jobs, jobs.c.id == requests.c.job)
+    .where(jobs.c.run == param("of"), jobs.c.seq >= param("low"), jobs.c.seq <= param("high"))
+    .where(requests.c.tags.is_not(None))
+)
+_TAGS_OF_RUN = Statement(sa.select(runs.c.tags).where(runs.c.id == param("it")))
+_BATCHES = Statement(
+    sa.select(attempts.c.job, attempts.c.batch, batches.c.remote_id)
+    .join(jobs, jobs.c.id == attempts.c.job)
+    .join(batches, batches.c.id == attempts.c.batch)
+    .where(jobs.c.run == param("of"), jobs.c.seq >= param("low"), jobs.c.seq <= param("high"))
+)
+
+Chosen = Callable[[Facts], bool]
 
 
 def retry(
-    perform: Perform, run: RunId, now: Millis, chosen: Chosen, *, change: Change | None = None, dry: bool = False
+    perform: Perform,
+    run: RunId,
+    now: Millis,
+    chosen: Chosen,
+    *,
+    change: Change | None = None,
+    dry: bool = False,
+    asks: frozenset[Field] = frozenset(),
 ) -> Retried:
     """Put back those jobs of *run* that are *chosen* (`Selection.holds` is such a choice); *dry* only counts them.
 
-    What is out, waits or succeeded is not touched, and counted by its state.
+    *chosen* is told tags and batches only where it *asks* for them. What is out, waits or succeeded is not touched, and
+    counted by its state.
     """
     if not dry:
         finish_cancel(perform, run, now)
@@ -114,7 +146,8 @@ def retry(
     after = -1
     while page := perform(partial(_page, run, after)):
         after = page[-1][1]
-        picked = [row for row in page if chosen(_facts(row))]
+        more = perform(partial(_several, run, page, asks)) if asks & {Field.TAG, Field.BATCH} else {}
+        picked = [row for row in page if chosen(_facts(row) | more.get(row[0], {}))]
         back = [row for row in picked if row[4] in SOURCES]
         done.left.update(State(row[4]) for row in picked if row[4] not in SOURCES)
         done.queued += len(back) if dry else perform(partial(_put_back, run, back, change, now))
@@ -125,9 +158,35 @@ def _page(run: RunId, after: int, tx: Transaction) -> list[Row]:
     return tx.rows(_PAGE, of=run, after=after)
 
 
-def _facts(row: Row) -> Mapping[Field, str | None]:
-    _id, _seq, key, model, state, error, stop = row
-    return {Field.ID: key, Field.MODEL: model, Field.STATE: state, Field.ERROR: error, Field.STOP: stop}
+def _facts(row: Row) -> dict[Field, Value]:
+    _id, _seq, key, model, state, error, stop, attempt = row
+    return {
+        Field.ID: key,
+        Field.MODEL: model,
+        Field.STATE: state,
+        Field.ERROR: error,
+        Field.STOP: stop,
+        Field.ATTEMPT: str(attempt),
+    }
+
+
+def _several(run: RunId, page: list[Row], asks: frozenset[Field], tx: Transaction) -> dict[int, dict[Field, Value]]:
+    """The tags and the batches of the jobs of *page*, by job."""
+    within = {"of": run, "low": page[0][1], "high": page[-1][1]}
+    found: dict[int, dict[Field, Value]] = {row[0]: {} for row in page}
+    if Field.TAG in asks:
+        of_run = tx.row(_TAGS_OF_RUN, it=run)
+        assert of_run is not None, f"there is no run {run}"
+        own: dict[int, str] = dict(tx.rows(_TAGS, **within))
+        for job, facts in found.items():
+            facts[Field.TAG] = tags_of(own.get(job), of_run[0])
+    if Field.BATCH in asks:
+        sent: dict[int, list[str]] = {}
+        for job, batch, remote in tx.rows(_BATCHES, **within):
+            sent.setdefault(job, []).extend([f"b-{batch}", *([remote] if remote else [])])
+        for job, facts in found.items():
+            facts[Field.BATCH] = tuple(sent.get(job, ()))
+    return found
 
 
 def _put_back(run: RunId, rows: Sequence[Row], change: Change | None, now: Millis, tx: Transaction) -> int:

@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from batchrun.core.job import RunId
-from batchrun.core.select import Field, Selection, Term, parse
+from batchrun.core.select import Facts, Field, Selection, Term, parse
 from batchrun.core.states import FINAL, State
 from batchrun.queue import answers as paging
 from batchrun.queue import failures as failing
 from batchrun.queue.answers import answers, matching, metadata_names
+from batchrun.queue.connect import close_queue, open_queue
 from batchrun.queue.failures import failures, groups, pattern
+from batchrun.queue.jobrows import ResultRow
 from batchrun.queue.reading import Reading
+from batchrun.queue.retrying import SOURCES, retry
+from batchrun.queue.writing import perform_now
+from batchrun.report.flat import Seen
 from tests.stock import MINUTE, NOON, Stock, message
 
 
@@ -124,13 +131,19 @@ WORDS = st.text(ALPHABET, min_size=1, max_size=4)
 KEYS = ["a", "b", "A", "ab", "a-b", "[a]", "a*", "a?b", "%", "_", "é", "\\", '"', "^a", "a]b", "aaa b"]
 
 
+TOLD = ["urgent", "night", "b-1", "b-?", "msgbatch_02", "msg*", "0", "1", "2", "yes", "no", "?*"]
+ASKED = '{"model":"a","output_config":{"format":{"type":"json_schema","schema":{"type":"object"}}}}'
+
+
 def _terms() -> st.SearchStrategy[Term]:
     states = st.sampled_from(["sent", "failed", "*ed", "?ueued", "succeeded", "*"])
-    fields = st.sampled_from([Field.ID, Field.ERROR, Field.MODEL, Field.STOP])
+    fields = st.sampled_from(
+        [Field.ID, Field.ERROR, Field.MODEL, Field.STOP, Field.TAG, Field.BATCH, Field.ATTEMPT, Field.VALID]
+    )
     others = st.builds(
         Term,
         fields,
-        WORDS | st.sampled_from([*KEYS, "overloaded", "end_*", "[a]*", "[*", "*]", "[!a]?", "[^a]*"]),
+        WORDS | st.sampled_from([*KEYS, "overloaded", "end_*", "[a]*", "[*", "*]", "[!a]?", "[^a]*", *TOLD]),
         st.booleans(),
     )
     return others | st.builds(Term, st.just(Field.STATE), states, st.booleans())
@@ -146,40 +159,71 @@ def assorted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("assorted") / "batchrun.db"
     states = ["succeeded", "failed", "queued", "running", "waiting", "cancelled", "held"]
     with Stock(path) as stock:
-        run = stock.run("one")
+        run = stock.run("one", tags='["night", "a"]')
+        batches = [stock.batch(run, "done"), stock.batch(run, "done"), stock.batch(run, "lost")]
         for n, key in enumerate(KEYS * 2):
             state = states[n % len(states)]
-            stock.job(
+            tried: list[dict[str, Any]] = [{"via": "batch", "batch": batches[n % 3]}] * (n % 4 % 3)
+            job = stock.job(
                 run,
                 key if n < len(KEYS) else f"{key}+",
                 state,
+                attempts=[*tried, {}] if state == "succeeded" else tried,
                 model=("a", "ab", "*")[n % 3],
                 error=("overloaded_error", "a", "[a]")[n % 3] if state in {"failed", "held", "waiting"} else None,
-                answer=message("x", stop=("end_turn", "ab")[n % 2]) if state == "succeeded" else None,
+                answer=message(("x", "{}", "[]")[n % 3], stop=("end_turn", "ab")[n % 2])
+                if state == "succeeded"
+                else None,
+                **({"own": ASKED} if n % 5 else {}),
             )
+            if n % 3:
+                stock.sql.execute(
+                    "UPDATE requests SET tags = ? WHERE job = ?", ('["urgent", "a*"]' if n % 2 else "[]", job)
+                )
     return path
+
+
+def _facts(row: ResultRow) -> Facts:
+    batches = [(f"b-{one.batch_id}", one.batch) for one in row.tried or () if one.batch_id is not None]
+    fits = Seen(row).structured
+    return {
+        Field.STATE: row.job.state.value,
+        Field.ERROR: row.job.error,
+        Field.MODEL: row.job.model,
+        Field.ID: row.job.key,
+        Field.STOP: row.answer.stop_reason if row.answer else None,
+        Field.TAG: row.tags,
+        Field.BATCH: tuple(name for both in batches for name in both if name),
+        Field.ATTEMPT: str(row.job.attempts),
+        Field.VALID: {True: "yes", False: "no", None: None}[fits.fits if fits else None],
+    }
 
 
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(selection=SELECTIONS)
 def test_sql_selects_what_the_selection_means(assorted: Path, selection: Selection) -> None:
     with Reading.open(assorted) as reading:
-        every = list(answers(reading, RUN))
-        meant = [
-            row.job.key
-            for row in every
-            if selection.holds(
-                {
-                    Field.STATE: row.job.state.value,
-                    Field.ERROR: row.job.error,
-                    Field.MODEL: row.job.model,
-                    Field.ID: row.job.key,
-                    Field.STOP: row.answer.stop_reason if row.answer else None,
-                }
-            )
-        ]
+        every = list(answers(reading, RUN, attempts=True))
+        meant = [row.job.key for row in every if selection.holds(_facts(row))]
         assert [row.job.key for row in answers(reading, RUN, selection=selection)] == meant
         assert matching(reading, RUN, selection=selection) == len(meant)
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(selection=SELECTIONS.filter(lambda chosen: Field.VALID not in chosen.fields))
+def test_a_retry_chooses_what_the_selection_means(assorted: Path, retriable: sa.Engine, selection: Selection) -> None:
+    with Reading.open(assorted) as reading:
+        meant = [row.job for row in answers(reading, RUN, attempts=True) if selection.holds(_facts(row))]
+    found = retry(lambda op: perform_now(retriable, op), RUN, NOON, selection.holds, dry=True, asks=selection.fields)
+    assert found.queued == sum(job.state in SOURCES for job in meant)
+    assert found.left == Counter(job.state for job in meant if job.state not in SOURCES)
+
+
+@pytest.fixture(scope="module")
+def retriable(assorted: Path) -> Iterator[sa.Engine]:
+    engine = open_queue(assorted)
+    yield engine
+    close_queue(engine)
 
 
 def test_jobs_named_by_their_ids_are_found_without_a_walk_through_the_run(

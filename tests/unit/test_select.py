@@ -4,12 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchrun.core.select import Field, Selection, Term, parse
+from batchrun.core.select import Facts, Field, Selection, Term, Value, parse
 from batchrun.core.states import State
 from batchrun.errors import UsageError
 
 
-def job(**values: str | None) -> dict[Field, str | None]:
+def job(**values: Value) -> Facts:
     return {Field(name): value for name, value in values.items()}
 
 
@@ -59,6 +59,9 @@ def test_quotes_keep_spaces_commas_and_colons() -> None:
         ("error:", "`error:` names no value"),
         ("", "`--select` is empty"),
         ("state:failed,", "`--select state:failed,`: nothing stands on one side of a comma"),
+        ("b-12", "`b-12` has no field; did you mean `batch:b-12`?"),
+        ("valid:yess", "`valid:yess` is neither yes nor no; did you mean `yes`?"),
+        ("attempt:two", "`attempt:two` is no number"),
         ('id:"open', '`--select id:"open`: a quote is not closed'),
     ],
 )
@@ -77,3 +80,17 @@ def test_any_id_can_be_named_in_quotes(key: str) -> None:
     chosen = parse(f'id:"{quoted}"')
     assert chosen.holds(job(id=key))
     assert not chosen.holds(job(id=key + "x"))
+
+
+def test_of_several_tags_one_is_enough_and_with_a_tilde_none_may_fit() -> None:
+    tagged = job(tag=("urgent", "night"))
+    assert parse("tag:urgent").holds(tagged)
+    assert parse("tag:n*,tag:urgent").holds(tagged)
+    assert not parse("~tag:night").holds(tagged)
+    assert parse("~tag:night").holds(job(tag=()))
+
+
+def test_what_is_asked_of_answers_is_a_mistake_where_there_are_none() -> None:
+    assert parse("valid:no").fields == {Field.VALID}
+    with pytest.raises(UsageError, match="`valid:` is asked of answers"):
+        parse("state:failed valid:no", answers=False)

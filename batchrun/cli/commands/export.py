@@ -48,7 +48,7 @@ _FINAL = tuple(sorted(FINAL))
     help="jsonl (flat), anthropic (as batch results), csv; else by the end of FILE.",
 )
 @options.fields
-@options.select
+@options.select_answers
 @click.option("--force", is_flag=True, help="Replace FILE, though it is a job file or no export.")
 def export(
     call: Call, run: str, output: str, form: str | None, fields: str | None, select: Selection | None, force: bool

@@ -46,13 +46,34 @@ VARIABLES = {
     "XDG_STATE_HOME": "where reports of bugs are written, in batchrun/; else ~/.local/state",
 }
 
-TOPICS = ("exit-codes", "environment")
+FIELDS = {
+    "state:": "queued, waiting, sent (or running, in_batch), held, blocked, succeeded, failed, cancelled",
+    "error:": "the class of the last error; overloaded also finds overloaded_error",
+    "model:": "the model that is asked",
+    "id:": "the job's id in its file",
+    "stop:": "why the answer ended: end_turn, max_tokens, refusal, tool_use, …",
+    "tag:": "one of its tags, or of its run's",
+    "batch:": "a batch that it was sent in at any time: b-12, or msgbatch_…",
+    "attempt:": "how many attempts it has had: attempt:1 needed no other",
+    "valid:": "yes or no: the answer fits the schema that was asked for (results and export alone)",
+}
+SELECTING = """\
+-s takes terms of a field and a value; in a value * stands for anything and ? for one character.
+A comma means and, a space means or, ~ means not; values with spaces, commas or quotes go into double quotes.
+
+  batchrun results -s stop:max_tokens
+  batchrun errors -s "tag:urgent,~error:overloaded"
+  batchrun export -s 'id:"a b" batch:b-12' -o some.jsonl
+
+A job with several tags or batches fits if one of them does; with ~ none may."""
+
+TOPICS = ("exit-codes", "environment", "select")
 
 
-@options.command("batchrun help submit", "batchrun help exit-codes", "batchrun help environment")
+@options.command("batchrun help submit", "batchrun help exit-codes", "batchrun help select")
 @click.argument("topic", required=False, metavar="[COMMAND|TOPIC]")
 def topics(call: Call, topic: str | None) -> Exit:
-    """Show the help of a command, the exit codes, or the environment variables."""
+    """Show the help of a command, the exit codes, the environment variables, or what -s can select."""
     root = click.get_current_context().find_root()
     match topic:
         case None:
@@ -66,6 +87,11 @@ def topics(call: Call, topic: str | None) -> Exit:
             for name, meaning in VARIABLES.items():
                 call.screen.line(f"{name:<{wide}}{meaning}")
             call.screen.line("Each setting of `batchrun config show` has one too: BATCHRUN_ and its name in capitals.")
+        case "select":
+            for name, meaning in FIELDS.items():
+                call.screen.line(f"{name:<10}{meaning}")
+            call.screen.line()
+            call.screen.line(SELECTING)
         case _ if topic in COMMANDS:
             with click.Context(load(topic), info_name=topic, parent=root) as ctx:
                 call.screen.line(ctx.get_help().rstrip())

@@ -41,7 +41,7 @@ _FORMATS = (Format.TEXT, Format.TABLE, Format.JSON, Format.JSONL, Format.CSV, Fo
     "batchrun results --format jsonl --fields id,text,metadata.doi",
 )
 @options.run
-@options.select
+@options.select_answers
 @options.limit
 @options.fields
 @click.option("--raw", is_flag=True, help="The messages exactly as received, one a line.")
