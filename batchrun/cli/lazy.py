@@ -26,6 +26,7 @@ COMMANDS: Mapping[str, Entry] = {
     "check": Entry("check:check", "check a job file; add nothing", "Start"),
     "run": Entry("run:run", "do whatever is due: send, collect, retry", "Start"),
     "status": Entry("status:status", "where every job is", "Look"),
+    "watch": Entry("watch:watch", "the same, live", "Look"),
     "wait": Entry("wait:wait", "stay until runs are over", "Look"),
     "results": Entry("results:results", "answers, as text, JSON or a table", "Look"),
     "errors": Entry("errors:errors", "what failed, grouped, and what to do", "Look"),

@@ -29,6 +29,7 @@ HEAVY = {
 ACTING = {"submit", "run", "retry", "cancel", "pause", "resume", "check", "simulator", "wait"}
 LOOKING = {
     "status": ["status"],
+    "watch": ["watch"],
     "results": ["results", "-n", "1"],
     "errors": ["errors"],
     "show": ["show", "doc-1"],
