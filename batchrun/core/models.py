@@ -22,6 +22,9 @@ class Model:
     sampling: bool = True  #: `temperature`, `top_p`, `top_k` may differ from their defaults
     forced_tool: bool = True  #: `tool_choice` may be `any` or `tool`
     thinking: frozenset[str] | None = None  #: values `thinking.type` may have
+    thinks: bool = False  #: thinks unless `thinking` says that it shall not; its thoughts count towards `max_tokens`
+    efforts: frozenset[str] | None = None  #: values `output_config.effort` may have; none: it takes no effort
+    thinks_at: frozenset[str] = frozenset()  #: efforts at which thinking cannot be off
     geo: bool = True  #: takes `inference_geo`
     batch: bool = True  #: served by the Message Batches API
     deprecated: bool = False

@@ -14,6 +14,9 @@ REQUEST_BYTES = 32 * 1024 * 1024
 NEARLY = 25_600_000
 """80 % of 32 MB."""
 
+NEAR_CONTEXT = 95
+"""Percent of the context window from which a request is warned of: the estimate may be that much too low."""
+
 SURELY = 4
 """No text is so plain that the estimate is this many times too high."""
 
@@ -34,15 +37,19 @@ def faults_of_size(size: int) -> Iterable[Fault]:
 
 def faults_of_weight(weight: Weight, max_tokens: int, model: Model | None) -> Iterable[Fault]:
     """What is wrong with a request that weighs *weight*."""
-    if model is None or model.context is None or weight.input + max_tokens <= model.context:
+    if model is None or model.context is None:
+        return ()
+    whole = weight.input + max_tokens
+    if whole * 100 < model.context * NEAR_CONTEXT:
         return ()
     surely = weight.input // SURELY + max_tokens > model.context
+    than = "more than" if whole > model.context else "nearly"
     return (
         Fault(
             code=Code.OVER_CONTEXT if surely else Code.NEAR_CONTEXT,
             message=(
                 f"about {weight.input:,} tokens of input and `max_tokens` {max_tokens:,} are "
-                f"more than the {model.context:,} of `{model.id}`"
+                f"{than} the {model.context:,} of `{model.id}`"
             ),
             hint="shorten the input" if weight.input > model.context else "shorten the input or lower `max_tokens`",
         ),

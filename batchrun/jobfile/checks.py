@@ -7,16 +7,22 @@ API grows faster than these lines.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from datetime import date
 from typing import Any
 
+from batchrun.core.figures import count
 from batchrun.core.models import Model
+from batchrun.jobfile.cache_marks import faults_of_marks
 from batchrun.jobfile.codes import Code
 from batchrun.jobfile.excerpt import shown
 from batchrun.jobfile.faults import Fault, article, did_you_mean
 from batchrun.jobfile.json_text import too_deep
 from batchrun.jobfile.messages import check_messages, text_block
+from batchrun.jobfile.output import check_output_config, check_stop_sequences
 from batchrun.jobfile.parameters import PARAMETERS, REQUIRED
 from batchrun.jobfile.rules import Rules
+from batchrun.jobfile.thinking import check_thinking, faults_of_thinking
+from batchrun.jobfile.tools import check_tool_choice, check_tools, faults_of_choice
 
 Check = Callable[[Any, Model | None, Rules], Iterable[Fault]]
 """(the parameter's value, the model if the table has it, the rules) -> what is wrong."""
@@ -29,7 +35,22 @@ _NEUTRAL: Mapping[str, tuple[float, ...]] = {"temperature": (1,), "top_p": (0.99
 """Values of sampling parameters that models without them take: the defaults (models page, 2026-09)."""
 _HEADERS = frozenset({"headers", "extra_headers"})
 """What other programs call them: they could replace the key, or break a request apart."""
-_THINKING = frozenset({"adaptive", "enabled", "disabled", "between_tools"})
+_FOREIGN: Mapping[str, str] = {
+    "frequency_penalty": "the API has no such parameter",
+    "functions": "write `tools`",
+    "logit_bias": "the API has no such parameter",
+    "max_completion_tokens": "write `max_tokens`",
+    "max_output_tokens": "write `max_tokens`",
+    "n": "write a job for each answer",
+    "output_format": "write `output_config` with `format`",
+    "presence_penalty": "the API has no such parameter",
+    "reasoning_effort": "write `output_config` with `effort`",
+    "response_format": "write `output_config` with `format`",
+    "seed": "the API has no such parameter",
+    "stop": "write `stop_sequences`",
+    "user": "write `metadata` with `user_id`, in a line with `params`",
+}
+"""What other APIs, or earlier versions of this one, call it."""
 
 
 def faults_of(request: Mapping[str, Any], model: Model | None, known: frozenset[str], rules: Rules) -> list[Fault]:
@@ -37,15 +58,19 @@ def faults_of(request: Mapping[str, Any], model: Model | None, known: frozenset[
     found: list[Fault] = []
     for name, value in request.items():
         check = CHECKS.get(name)
-        if check is not None:
+        if name != "messages" and (type(value) is dict or type(value) is list) and too_deep(value):
+            found.append(Fault(code=Code.TOO_DEEP, path=(name,), message=f"`{shown(name)}` is nested too deeply"))
+        elif check is not None:
             if value is not None or name in REQUIRED:  # null is as good as absent
                 found += check(value, model, rules)
         elif name not in PARAMETERS:
             found.append(_headers(name) if name in _HEADERS else _unknown(name, known))
-        if name != "messages" and (type(value) is dict or type(value) is list) and too_deep(value):
-            found.append(Fault(code=Code.TOO_DEEP, path=(name,), message=f"`{shown(name)}` is nested too deeply"))
     if not request.keys() >= REQUIRED:
         found += _missing(request)
+    if "tool_choice" in request:
+        found += faults_of_choice(request)
+    found += faults_of_thinking(request, model, rules)
+    found += faults_of_marks(request)
     return found
 
 
@@ -62,7 +87,7 @@ def _model(value: Any, model: Model | None, rules: Rules) -> Iterable[Fault]:
                 code=Code.UNKNOWN_MODEL,
                 path=("model",),
                 message=f"no model `{shown(value)}` in the table of {rules.models.date}; it may be new",
-                hint=did_you_mean(value, frozenset(rules.models.models)),
+                hint=did_you_mean(value, _served(rules)),
             ),
         )
     if model.gone(rules.today):
@@ -75,7 +100,11 @@ def _model(value: Any, model: Model | None, rules: Rules) -> Iterable[Fault]:
                 hint="name a current model",
             ),
         )
-    when = f"will be switched off on {model.retires}" if model.retires else "is deprecated"
+    when = (
+        f"will be switched off on {model.retires}{_soon(model.retires, rules.today)}"
+        if model.retires
+        else "is deprecated"
+    )
     return (
         Fault(
             code=Code.MODEL_RETIRES,
@@ -84,6 +113,19 @@ def _model(value: Any, model: Model | None, rules: Rules) -> Iterable[Fault]:
             hint="jobs sent after that fail; name a current model",
         ),
     )
+
+
+def _served(rules: Rules) -> frozenset[str]:
+    return frozenset(name for name, model in rules.models.models.items() if not model.gone(rules.today))
+
+
+def _soon(day: str, today: str) -> str:
+    """How many days are left, where they can be counted."""
+    try:
+        days = (date.fromisoformat(day) - date.fromisoformat(today)).days
+    except ValueError:
+        return ""
+    return f", in {count(days, 'day')}"
 
 
 def _max_tokens(value: Any, model: Model | None, rules: Rules) -> Iterable[Fault]:
@@ -181,35 +223,6 @@ def _sampling(name: str) -> Check:
     return check
 
 
-def _thinking(value: Any, model: Model | None, _rules: Rules) -> Iterable[Fault]:
-    kind = _type_of(value)
-    if model is None or model.thinking is None or kind not in _THINKING or kind in model.thinking:
-        return ()
-    takes = " or ".join(f"`{each}`" for each in sorted(model.thinking)) or "none"
-    return (
-        Fault(
-            code=Code.THINKING,
-            path=("thinking", "type"),
-            message=f"`{model.id}` refuses thinking of type `{kind}`",
-            hint=f"it takes {takes}",
-        ),
-    )
-
-
-def _tool_choice(value: Any, model: Model | None, _rules: Rules) -> Iterable[Fault]:
-    kind = _type_of(value)
-    if model is None or model.forced_tool or kind not in {"any", "tool"}:
-        return ()
-    return (
-        Fault(
-            code=Code.FORCED_TOOL,
-            path=("tool_choice", "type"),
-            message=f"`{model.id}` refuses to be forced to a tool",
-            hint="write `auto`, and say in the prompt when to use it; `output_config.format` asks for JSON",
-        ),
-    )
-
-
 def _geo(_value: Any, model: Model | None, _rules: Rules) -> Iterable[Fault]:
     if model is None or model.geo:
         return ()
@@ -222,11 +235,6 @@ def _geo(_value: Any, model: Model | None, _rules: Rules) -> Iterable[Fault]:
             hint="remove it",
         ),
     )
-
-
-def _type_of(value: Any) -> str:
-    kind = value.get("type") if isinstance(value, dict) else None
-    return kind if isinstance(kind, str) else ""
 
 
 def _missing(request: Mapping[str, Any]) -> Iterable[Fault]:
@@ -254,7 +262,7 @@ def _unknown(name: str, known: frozenset[str]) -> Fault:
         path=(name,),
         name=True,
         message=f"unknown parameter `{shown(name)}`; it is sent as it is",
-        hint=did_you_mean(name, known),
+        hint=_FOREIGN.get(name) or did_you_mean(name, known),
     )
 
 
@@ -263,11 +271,14 @@ CHECKS: Mapping[str, Check] = {
     "max_tokens": _max_tokens,
     "messages": check_messages,
     "model": _model,
+    "output_config": check_output_config,
+    "stop_sequences": check_stop_sequences,
     "stream": _stream,
     "system": _system,
     "temperature": _sampling("temperature"),
-    "thinking": _thinking,
-    "tool_choice": _tool_choice,
+    "thinking": check_thinking,
+    "tool_choice": check_tool_choice,
+    "tools": check_tools,
     "top_k": _sampling("top_k"),
     "top_p": _sampling("top_p"),
 }

@@ -91,7 +91,29 @@ class Code(StrEnum):
     OVER_MAX_COST = "BR137", "a job may cost more than its own `max_cost`"
     BETAS = "BR138", "`betas` of a file is not a list of beta features, or two files name other ones"
     HEADER = "BR139", "a header of a file that cannot be sent, is batchrun's own, or would be a stored secret"
+    SOURCE = "BR140", "a picture or document without a source that can be read"
+    MEDIA_TYPE = "BR141", "a picture or document of a kind that the API does not read"
+    MEDIA_MISMATCH = "BR142", "a `media_type` that is not what the data is"
+    BASE64 = "BR143", "data that is not base64"
+    IMAGE_TOO_LARGE = "BR144", "a picture is larger than the API takes (10 MB of base64)"
+    IMAGE_NEARLY_TOO_LARGE = "BR145", "a picture is nearly as large as the API takes", Severity.WARNING
+    IMAGE_DIMENSIONS = "BR146", "a picture is wider or taller than the API takes"
+    TOO_MANY_IMAGES = "BR147", "a request has more pictures than the API takes"
+    CACHE_MARKS = "BR148", "more than four marks of `cache_control`"
+    CACHE_CONTROL = "BR149", "a `cache_control` that the API does not know"
+    TOOL = "BR150", "a tool without a name or an input schema"
+    TOOL_TWICE = "BR151", "two tools of one name"
+    TOOL_CHOICE = "BR152", "`tool_choice` without tools, or for a tool that is not there"
+    EFFORT = "BR153", "an effort that the model does not take"
+    OUTPUT = "BR154", "`output_config` does not have the form the API wants"
+    OUTPUT_SCHEMA = "BR155", "a JSON Schema that structured outputs refuse"
+    THINKING_BUDGET = "BR156", "a `budget_tokens` that the API refuses"
+    THINKING_AND_TOOL = "BR157", "thinking, and a tool that is forced"
+    THINKING_ROOM = "BR158", "`max_tokens` leaves the model no room to think", Severity.WARNING
+    THINKING_EFFORT = "BR159", "thinking is off at an effort that needs it"
+    STOP_SEQUENCES = "BR160", "`stop_sequences` that the API refuses"
+    BASE64_BREAKS = "BR161", "base64 with line breaks in it", Severity.WARNING
 
 
-COMMON = frozenset({Code.UNKNOWN_MODEL, Code.MODEL_RETIRED, Code.MODEL_RETIRES, Code.METADATA_KEPT})
+COMMON = frozenset({Code.UNKNOWN_MODEL, Code.MODEL_RETIRED, Code.MODEL_RETIRES, Code.METADATA_KEPT, Code.THINKING_ROOM})
 """About what many jobs have in common: one of them in the same words says it for all."""

@@ -9,6 +9,7 @@ from batchrun.core.models import Model
 from batchrun.jobfile.codes import Code
 from batchrun.jobfile.faults import Fault, Path, article
 from batchrun.jobfile.json_text import too_deep
+from batchrun.jobfile.media import faults_of_media
 from batchrun.jobfile.rules import Rules
 
 ROLES = frozenset({"user", "assistant", "system"})
@@ -39,6 +40,7 @@ def _of_list(messages: Any, model: Model | None, rules: Rules) -> Iterator[Fault
         return
     for index, message in enumerate(messages):
         yield from _message((*here, index), message, rules, last=index == len(messages) - 1)
+    yield from faults_of_media(messages, model)
     if model is not None and not model.prefill and _is_prefill(messages[-1]):
         yield Fault(
             code=Code.PREFILL,

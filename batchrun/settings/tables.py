@@ -147,8 +147,9 @@ def model_table(data: Mapping[str, Any], rows: Rows) -> ModelTable:
 
 def _model(name: str, row: Mapping[str, Any]) -> Model:
     known = dict(row)
-    if "thinking" in known:
-        known["thinking"] = frozenset(known["thinking"])
+    for name_of_set in ("thinking", "efforts", "thinks_at"):
+        if name_of_set in known:
+            known[name_of_set] = frozenset(known[name_of_set])
     if "retires" in known:
         known["retires"] = str(known["retires"])
     return Model(id=name, **known)

@@ -2,14 +2,48 @@
 
 from __future__ import annotations
 
+import base64
+
 import pytest
 
 from batchrun.core.job import Where
-from batchrun.jobfile import bounds
+from batchrun.jobfile import bounds, media
 from batchrun.jobfile.codes import Code
 from tests.jobfile.desk import GOOD, HEAD, OLD_API, REST, Found, pointed, read
 
 KEY = "sk-ant-api03-" + "x9" * 20
+
+TOOL = '{"name": "t", "input_schema": {"type": "object"}}'
+URL = '{"type": "image", "source": {"type": "url", "url": "https://example.com/cat.png"}}'
+MARKED = '{"type": "text", "text": "x", "cache_control": {"type": "ephemeral"}}'
+OLD = '"model": "claude-old-1", "max_tokens": 1500'
+THINKER = '"model": "claude-thinker-1"'
+PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGP4z8AAAAMBAQDJ/pLvAAAAAElFTkSuQmCC"
+"""A PNG of one pixel."""
+
+
+def block(text: str) -> str:
+    """A line with one message, of the block *text*."""
+    return f'{{"id": "a", {REST}, "messages": [{{"role": "user", "content": [{text}]}}]}}'
+
+
+def image(text: str) -> str:
+    return block(f'{{"type": "image", "source": {{"type": "base64", {text}}}}}')
+
+
+def document(text: str) -> str:
+    return block(f'{{"type": "document", "source": {{{text}}}}}')
+
+
+def schema(text: str) -> str:
+    return f'{{"id": "a", {REST}, "prompt": "x", "output_config": {{"format": {{"type": "json_schema", "schema": {text}}}}}}}'
+
+
+def wide(sides: int) -> str:
+    """The base64 of a PNG's first bytes that is so many pixels wide and tall."""
+    head = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + sides.to_bytes(4, "big") * 2
+    return base64.b64encode(head + bytes(30)).decode()
+
 
 LINES: list[tuple[Code, str]] = [
     (Code.NOT_JSON, '{"id": "a", "prompt": «o»ops}'),
@@ -99,10 +133,10 @@ LINES: list[tuple[Code, str]] = [
     (Code.SYSTEM, f'{{"id": "a", {REST}, "system": «5», "prompt": "x"}}'),
     (Code.SYSTEM, f'{{"id": "a", {REST}, "system": [«"x"»], "prompt": "x"}}'),
     (Code.THINKING, f'{{"id": "a", {REST}, "thinking": {{"type": «"enabled"», "budget_tokens": 2000}}, "prompt": "x"}}'),
-    (Code.FORCED_TOOL, f'{{"id": "a", {REST}, "tool_choice": {{"type": «"any"»}}, "prompt": "x"}}'),
+    (Code.FORCED_TOOL, f'{{"id": "a", {REST}, "tool_choice": {{"type": «"any"»}}, "tools": [{TOOL}], "prompt": "x"}}'),
     (Code.GEO, '{"id": "a", "model": "claude-old-1", "max_tokens": 5, «"inference_geo"»: "us", "prompt": "x"}'),
     (Code.BLOCK_REFUSED, f'{{"id": "a", {REST}, "messages": [{{"role": "user", "content": [{{"type": "text", "text": "x", "citations": «[»1]}}]}}]}}'),
-    (Code.BLOCK_REFUSED, f'{{"id": "a", {REST}, "messages": [{{"role": "assistant", "content": [«{{»"type": "document"}}]}}, {{"role": "user", "content": "x"}}]}}'),
+    (Code.BLOCK_REFUSED, f'{{"id": "a", {REST}, "messages": [{{"role": "assistant", "content": [«{{»"type": "document", "source": {{"type": "text", "media_type": "text/plain", "data": "x"}}}}]}}, {{"role": "user", "content": "x"}}]}}'),
     (Code.METADATA, f'{{"id": "a", {REST}, "prompt": "x", "metadata": «2.5»}}'),
     (Code.MESSAGES, f'{{"id": "a", {REST}, "messages": «{{»"role": "user"}}}}'),
     (Code.METADATA, f'{{"id": "a", {REST}, "prompt": "x", "metadata": «[»1]}}'),
@@ -113,6 +147,59 @@ LINES: list[tuple[Code, str]] = [
     (Code.MAX_COST, f'{{"id": "a", {REST}, "prompt": "x", "max_cost": «"much"»}}'),
     (Code.MAX_COST, f'{{"id": "a", {REST}, "prompt": "x", "max_cost": «-1»}}'),
     (Code.OVER_MAX_COST, f'«{{»"id": "a", {REST}, "prompt": "x", "max_cost": 0}}'),
+    (Code.SOURCE, block('«{»"type": "image"}')),
+    (Code.SOURCE, block('{"type": "image", "source": «"cat.png"»}')),
+    (Code.SOURCE, block('{"type": "image", "source": {"type": "url", "url": «"data:image/png;base64,xx"»}}')),
+    (Code.SOURCE, document('"type": "url", "url": «"report.pdf"»')),
+    (Code.SOURCE, block('{"type": "document", "source": «{»"type": "file"}}')),
+    (Code.SOURCE, block('{"type": "document", "source": «{»"type": "text", "media_type": "text/plain", "data": " "}}')),
+    (Code.SOURCE, block('{"type": "tool_result", "tool_use_id": "t", "content": [«{»"type": "image"}]}')),
+    (Code.MEDIA_TYPE, image(f'"media_type": «"image/jpg"», "data": "{PIXEL}"')),
+    (Code.MEDIA_TYPE, image('"media_type": "image/png", "data": «"JVBERi0xLjQK"»')),
+    (Code.MEDIA_TYPE, image(f'"media_type": «[»], "data": "{PIXEL}"')),
+    (Code.MEDIA_TYPE, document('"type": "base64", "media_type": «"text/plain"», "data": "JVBERi0xLjQK"')),
+    (Code.MEDIA_MISMATCH, image(f'"media_type": «"image/jpeg"», "data": "{PIXEL}"')),
+    (Code.MEDIA_MISMATCH, document('"type": "base64", "media_type": "application/pdf", "data": «"SGVsbG8="»')),
+    (Code.BASE64, image('"media_type": "image/png", "data": «"data:image/png;base64,iVBORw0KGgo="»')),
+    (Code.BASE64, image('"media_type": "image/png", "data": «"not base64!"»')),
+    (Code.BASE64, block('{"type": "image", "source": «{»"type": "base64", "media_type": "image/png"}}')),
+    (Code.IMAGE_TOO_LARGE, image(f'"media_type": "image/png", "data": «"{PIXEL[:-4] + "A" * media.IMAGE_BASE64}"»')),
+    (Code.IMAGE_DIMENSIONS, block(f'{{"type": "image", "source": «{{»"type": "base64", "media_type": "image/png", "data": "{wide(8001)}"}}}}')),
+    (Code.TOO_MANY_IMAGES, f'{{"id": "a", {REST}, "messages": «[»{{"role": "user", "content": [{", ".join([URL] * 101)}]}}]}}'),
+    (Code.CACHE_MARKS, f'{{"id": "a", {REST}, "prompt": "x", "system": [{", ".join([MARKED] * 4)}, {{"type": "text", "text": "x", "cache_control": «{{»"type": "ephemeral"}}}}]}}'),
+    (Code.CACHE_CONTROL, f'{{"id": "a", {REST}, "prompt": "x", "cache_control": {{"type": «"forever"»}}}}'),
+    (Code.CACHE_CONTROL, f'{{"id": "a", {REST}, "prompt": "x", "cache_control": {{"type": "ephemeral", "ttl": «"2h"»}}}}'),
+    (Code.TOOL, f'{{"id": "a", {REST}, "prompt": "x", "tools": «{{»}}}}'),
+    (Code.TOOL, f'{{"id": "a", {REST}, "prompt": "x", "tools": [«"search"»]}}'),
+    (Code.TOOL, f'{{"id": "a", {REST}, "prompt": "x", "tools": [«{{»"name": "t"}}]}}'),
+    (Code.TOOL, f'{{"id": "a", {REST}, "prompt": "x", "tools": [{{"name": «"my tool"», "input_schema": {{"type": "object"}}}}]}}'),
+    (Code.TOOL, f'{{"id": "a", {REST}, "prompt": "x", "tools": [{{"name": "t", "input_schema": «{{»}}}}]}}'),
+    (Code.TOOL, f'{{"id": "a", {REST}, "prompt": "x", "tools": [{{"type": "custom", «"function"»: {{"name": "t"}}}}]}}'),
+    (Code.TOOL_TWICE, f'{{"id": "a", {REST}, "prompt": "x", "tools": [{TOOL}, {{"name": «"t"», "type": "bash_20250124"}}]}}'),
+    (Code.TOOL_CHOICE, f'{{"id": "a", {REST}, "prompt": "x", «"tool_choice"»: {{"type": "auto"}}}}'),
+    (Code.TOOL_CHOICE, f'{{"id": "a", {REST}, "prompt": "x", "tool_choice": «"auto"», "tools": [{TOOL}]}}'),
+    (Code.TOOL_CHOICE, f'{{"id": "a", {OLD}, "prompt": "x", "tool_choice": {{"type": "tool", "name": «"tt"»}}, "tools": [{TOOL}]}}'),
+    (Code.EFFORT, f'{{"id": "a", {REST}, "prompt": "x", "output_config": {{"effort": «"heigh"»}}}}'),
+    (Code.EFFORT, f'{{"id": "a", {OLD}, "prompt": "x", "output_config": {{"effort": «"max"»}}}}'),
+    (Code.OUTPUT, f'{{"id": "a", {REST}, "prompt": "x", "output_config": «"json"»}}'),
+    (Code.OUTPUT, f'{{"id": "a", {REST}, "prompt": "x", "output_config": {{"format": {{"type": «"json_object"»}}}}}}'),
+    (Code.OUTPUT, f'{{"id": "a", {REST}, "prompt": "x", "output_config": {{"format": {{"type": "json_schema", «"json_schema"»: {{}}}}}}}}'),
+    (Code.OUTPUT_SCHEMA, schema('«{»"type": "object", "properties": {}}')),
+    (Code.OUTPUT_SCHEMA, schema('{"type": "object", "additionalProperties": «true»}')),
+    (Code.OUTPUT_SCHEMA, schema('{"type": "array", "items": {"type": "integer", «"minimum"»: 0}}')),
+    (Code.OUTPUT_SCHEMA, schema('{"type": "array", "items": {"$ref": «"#/$defs/gone"»}}')),
+    (Code.OUTPUT_SCHEMA, schema('{"anyOf": [{"$ref": «"#"»}, {"type": "null"}]}')),
+    (Code.OUTPUT_SCHEMA, schema('{"type": "array", "items": {"$ref": «"https://example.com/s.json"»}}')),
+    (Code.OUTPUT_SCHEMA, schema('{"anyOf": [«5», {"type": "null"}]}')),
+    (Code.OUTPUT_SCHEMA, f'{{"id": "a", {REST}, "prompt": "x", "tools": [{{"name": "t", "strict": true, "input_schema": «{{»"type": "object"}}}}]}}'),
+    (Code.THINKING, f'{{"id": "a", {REST}, "prompt": "x", "thinking": «true»}}'),
+    (Code.THINKING_BUDGET, f'{{"id": "a", {OLD}, "prompt": "x", "thinking": {{"type": "enabled", "budget_tokens": «500»}}}}'),
+    (Code.THINKING_BUDGET, f'{{"id": "a", {OLD}, "prompt": "x", "thinking": «{{»"type": "enabled"}}}}'),
+    (Code.THINKING_BUDGET, f'{{"id": "a", {OLD}, "prompt": "x", "thinking": {{"type": "enabled", "budget_tokens": «2000»}}}}'),
+    (Code.THINKING_AND_TOOL, f'{{"id": "a", {OLD}, "prompt": "x", "thinking": {{"type": «"enabled"», "budget_tokens": 1024}}, "tool_choice": {{"type": "any"}}, "tools": [{TOOL}]}}'),
+    (Code.THINKING_EFFORT, f'{{"id": "a", {THINKER}, "max_tokens": 500, "prompt": "x", "thinking": {{"type": «"disabled"»}}, "output_config": {{"effort": "max"}}}}'),
+    (Code.STOP_SEQUENCES, f'{{"id": "a", {REST}, "prompt": "x", "stop_sequences": «"END"»}}'),
+    (Code.STOP_SEQUENCES, f'{{"id": "a", {REST}, "prompt": "x", "stop_sequences": ["END", «"\\n"»]}}'),
 ]  # fmt: skip
 
 WARNINGS: list[tuple[Code, str]] = [
@@ -123,6 +210,12 @@ WARNINGS: list[tuple[Code, str]] = [
     (Code.MODEL_RETIRES, '{"id": "a", "model": «"claude-late-1"», "max_tokens": 5, "prompt": "x"}'),
     (Code.NEAR_CONTEXT, f'«{{»"id": "a", {REST}, "prompt": "{"word " * 110_000}"}}'),
     (Code.METADATA_KEPT, f'{{"id": "a", {REST}, "prompt": "x", «"metadata"»: {{"user_id": "u-1"}}}}'),
+    (Code.NEAR_CONTEXT, f'«{{»"id": "a", "model": "claude-old-1", "max_tokens": 8000, "prompt": "{"x" * 475_000}"}}'),
+    (Code.UNKNOWN_KEY, f'{{"id": "a", {REST}, "prompt": "x", "output_config": {{«"efort"»: "low"}}}}'),
+    (Code.IMAGE_NEARLY_TOO_LARGE, image(f'"media_type": "image/png", "data": «"{PIXEL[:-4] + "A" * media.NEARLY}"»')),
+    (Code.BASE64_BREAKS, image(f'"media_type": "image/png", "data": «"{PIXEL[:40]}\\n{PIXEL[40:]}"»')),
+    (Code.THINKING_ROOM, f'{{"id": "a", {THINKER}, "max_tokens": «5», "prompt": "x"}}'),
+    (Code.THINKING_AND_TOOL, f'{{"id": "a", {THINKER}, "max_tokens": 500, "prompt": "x", "thinking": {{"type": «"adaptive"»}}, "tool_choice": {{"type": "any"}}, "tools": [{TOOL}]}}'),
 ]  # fmt: skip
 
 YAML: list[tuple[Code, str]] = [

@@ -18,7 +18,7 @@ def anthropic(params: str, id_: str = "a") -> str:
 def test_an_anthropic_line_is_sent_as_it_is_key_by_key() -> None:
     params = (
         '{"messages": [{"content": [{"text": "Hi \\u00e9 \\/ \\ud83d\\ude00", "type": "text", "zeta": 1, "alpha": 1.50}], '
-        '"role": "user"}], "max_tokens": 5, "tools": [{"name": "t", "input_schema": {"b": 1, "a": 12345678901234567890123}}], '
+        '"role": "user"}], "max_tokens": 5, "tools": [{"name": "t", "input_schema": {"type": "object", "b": 1, "a": 12345678901234567890123}}], '
         '"model": "claude-new-1", "made_up": {"y": null, "x": [1e3, -0.0, true]}}'
     )
     found = read(anthropic(params))
@@ -79,7 +79,7 @@ SYSTEM = "You are patient. " * 40
 
 
 def test_a_long_system_prompt_with_its_tools_is_cut_apart_and_put_together_again() -> None:
-    params = json.loads(PARAMS) | {"system": SYSTEM, "tools": [{"name": "t", "input_schema": {}}]}
+    params = json.loads(PARAMS) | {"system": SYSTEM, "tools": [{"name": "t", "input_schema": {"type": "object"}}]}
     order = ["tools", "max_tokens", "system", "messages", "model"]
     params = {name: params[name] for name in order}
     job = read(anthropic(json.dumps(params))).only_job()
@@ -187,11 +187,20 @@ def test_a_beta_for_long_answers_raises_the_most_of_max_tokens() -> None:
 
 
 def test_what_the_model_takes_is_no_problem() -> None:
-    old = GOOD.replace("claude-new-1", "claude-old-1")
-    for more in ('"thinking": {"type": "enabled"}', '"tool_choice": {"type": "any"}'):
+    good = GOOD.replace('"max_tokens": 5', '"max_tokens": 5000')
+    old = good.replace("claude-new-1", "claude-old-1")
+    tools = '"tools": [{"name": "t", "input_schema": {"type": "object"}}]'
+    for more in (
+        '"thinking": {"type": "enabled", "budget_tokens": 1024}',
+        f'"tool_choice": {{"type": "any"}}, {tools}',
+    ):
         assert read(old[:-1] + f", {more}}}").problems == []
-    for more in ('"thinking": {"type": "adaptive"}', '"tool_choice": {"type": "auto"}', '"inference_geo": "us"'):
-        assert read(GOOD[:-1] + f", {more}}}").problems == []
+    for more in (
+        '"thinking": {"type": "adaptive"}',
+        f'"tool_choice": {{"type": "auto"}}, {tools}',
+        '"inference_geo": "us"',
+    ):
+        assert read(good[:-1] + f", {more}}}").problems == []
     prefill = '"messages": [{"role": "user", "content": "x"}, {"role": "assistant", "content": "{"}]'
     assert read(old.replace('"prompt": "Hi."', prefill)).problems == []
 
