@@ -184,6 +184,7 @@ def json(function: Function) -> Function:
 
 
 fields = click.option("--fields", metavar="A,B,C", help="Only these columns; dots reach inside.")
+unfold = click.option("--unfold", is_flag=True, help="A column for each name in the answers' JSON.")
 limit = click.option("-n", "--limit", type=click.IntRange(min=0), metavar="N", help="At most this many.")
 output = click.option("-o", "--output", metavar="FILE", help="Write there instead; - is stdout.")
 yes = click.option("-y", "--yes", is_flag=True, help="Do not ask.")

@@ -17,7 +17,7 @@ from batchrun.core.select import Facts, Field, Selection
 from batchrun.core.states import FINAL, OUT, State
 from batchrun.core.suggest import did_you_mean
 from batchrun.core.tokens import weigh
-from batchrun.errors import NothingMatched, UsageError
+from batchrun.errors import UsageError
 from batchrun.jobfile.checks import faults_of
 from batchrun.jobfile.parameters import PARAMETERS
 from batchrun.jobfile.rules import Rules
@@ -95,7 +95,8 @@ def retry(
         found = retrying.retry(perform, summary.id, SystemClock().wall(), chosen, change=change, dry=dry, asks=asks)
     done.queued, done.left = found.queued, found.left
     if selection is not None and not done.back and not found.left:
-        raise NothingMatched(f"no job of run {summary.name} fits `{selection.text}`")
+        with Reading.open(Path(settings.db)) as reading:
+            raise answers.unmatched(reading, summary.id, summary.name, selection)
     return done
 
 
@@ -149,7 +150,7 @@ def stoppable(settings: Settings, run: str, selection: Selection | None = None) 
         if selection is None:
             return Stoppable(run=summary, selection=None, jobs=summary.left, sent=summary.sent)
         if not answers.matching(reading, summary.id, selection=selection):
-            raise NothingMatched(f"no job of run {summary.name} fits `{selection.text}`")
+            raise answers.unmatched(reading, summary.id, summary.name, selection)
         open_states = [state for state in State if state not in FINAL]
         jobs = answers.matching(reading, summary.id, selection=selection, states=open_states)
         sent = answers.matching(reading, summary.id, selection=selection, states=sorted(OUT))

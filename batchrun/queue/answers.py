@@ -11,8 +11,10 @@ from dataclasses import replace
 from typing import Any
 
 from batchrun.core.job import JobId, Millis, RunId
-from batchrun.core.select import Selection
+from batchrun.core.select import Field, Selection
 from batchrun.core.states import State
+from batchrun.core.suggest import did_you_mean
+from batchrun.errors import NothingMatched
 from batchrun.queue.bodies import SharedParts, whole
 from batchrun.queue.criteria import criteria
 from batchrun.queue.jobrows import (
@@ -97,6 +99,10 @@ WHERE a.job IN ({", ".join("?" * n)}) ORDER BY a.job, a.n
 """
 
 
+_TAGS = """
+SELECT DISTINCT t.value FROM jobs j JOIN requests q ON q.job = j.id, json_each(q.tags) t WHERE j.run = ?
+UNION SELECT t.value FROM runs r, json_each(r.tags) t WHERE r.id = ? LIMIT 1000
+"""
 _SHARED = "SELECT body FROM shared WHERE id = ?"
 
 
@@ -148,6 +154,15 @@ def matching(
     return sum(row[0] for found in counts for row in found)
 
 
+def unmatched(reading: Reading, run: RunId, name: str, selection: Selection) -> NothingMatched:
+    """What to say where *selection* fits no job of the run called *name*: a tag that is none gets the likeliest one."""
+    asked = [term.glob for terms in selection.any_of for term in terms if term.field is Field.TAG and not term.negated]
+    known = [tag for (tag,) in reading.rows(_TAGS, run, run)] if asked else []
+    meant = next((near for tag in asked if tag not in known and (near := did_you_mean(tag, known))), "")
+    listed = f"its tags: {', '.join(known[:20])}" if known else ""
+    return NothingMatched(f"no job of {name} matches `{selection.text}`{meant}", hint=listed)
+
+
 def chosen(reading: Reading, run: RunId, selection: Selection) -> Iterator[list[JobId]]:
     """The jobs of *selection* in the order of the file, some thousand at a time."""
     for found in _windows(reading, run, _matching, selection, None, answered=False):
@@ -159,17 +174,24 @@ def mean_outputs(reading: Reading) -> dict[str, float]:
     return dict(reading.rows(_MEANS, LATEST, TELLING))
 
 
-def metadata_names(
+def metadata(
     reading: Reading, run: RunId, *, selection: Selection | None = None, states: Sequence[State] | None = None
-) -> list[str]:
-    """The names in the metadata of these jobs, in the order in which they first come up."""
-    names: dict[str, None] = {}
+) -> Iterator[Any]:
+    """The metadata of these jobs, of those that have some; nothing else of them is read."""
     for found in _windows(reading, run, _metadata, selection, states, answered=False):
         for (text,) in found:
-            metadata = json.loads(text)
-            if isinstance(metadata, dict):
-                names.update(dict.fromkeys(metadata))
-    return list(names)
+            yield json.loads(text)
+
+
+def in_order(
+    reading: Reading, jobs: Sequence[JobId], *, requests: bool = False, attempts: bool = False
+) -> Iterator[ResultRow]:
+    """Just these jobs, in just this order; one that is gone is left out."""
+    parts = SharedParts()
+    for at in range(0, len(jobs), PAGE):
+        page = jobs[at : at + PAGE]
+        found = {row.job.id: row for row in _page(reading, page, parts, requests=requests, attempts=attempts)}
+        yield from (found[job] for job in page if job in found)
 
 
 def _windows(

@@ -1,4 +1,4 @@
-"""Answers as files: flat JSON lines, Anthropic's own batch results format, and CSV.
+"""Answers as files: flat JSON lines, Anthropic's own batch results format, and CSV; `report.parquet` has Parquet.
 
 Rows stream in the order of the job file, so that two exports can be compared with `diff`; memory stays flat.
 """
@@ -8,12 +8,13 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from typing import Any, assert_never
 
 from batchrun.queue.jobrows import ResultRow
-from batchrun.report.flat import COLUMNS, flat
+from batchrun.report.flat import flat
+from batchrun.report.layout import Layout
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -22,56 +23,42 @@ class ExportFormat(StrEnum):
     JSONL = "jsonl"
     ANTHROPIC = "anthropic"
     CSV = "csv"
+    PARQUET = "parquet"
 
 
-SUFFIXES = {".jsonl": ExportFormat.JSONL, ".ndjson": ExportFormat.JSONL, ".csv": ExportFormat.CSV}
+SUFFIXES = {
+    ".jsonl": ExportFormat.JSONL,
+    ".ndjson": ExportFormat.JSONL,
+    ".csv": ExportFormat.CSV,
+    ".parquet": ExportFormat.PARQUET,
+}
 """The format that a file's name asks for."""
 
 
-def lines(
-    form: ExportFormat, rows: Iterable[ResultRow], *, columns: Sequence[str] | None = None, metadata: Sequence[str] = ()
-) -> Iterator[str]:
-    """The export as lines with their ends. `columns` are dotted paths into the flat row (all of it if None).
+def lines(form: ExportFormat, rows: Iterable[ResultRow], layout: Layout) -> Iterator[str]:
+    """The export as lines with their ends; the form `anthropic` has no columns, and Parquet no lines.
 
-    A CSV has a column `metadata.<name>` for each name in `metadata`, unless it has `columns` of its own.
+    Raises Newcomer where the layout does not fit.
     """
     match form:
         case ExportFormat.JSONL:
-            return (_jsonl(flat(row), columns) for row in rows)
+            return (_jsonl(row, layout) for row in rows)
         case ExportFormat.ANTHROPIC:
             return (_anthropic(row) for row in rows)
         case ExportFormat.CSV:
-            own = [name for name in COLUMNS if name != "metadata"] + [f"metadata.{name}" for name in metadata]
-            return _csv(rows, own if columns is None else columns)
+            return _csv(rows, layout)
+        case ExportFormat.PARQUET:
+            raise ValueError("Parquet has no lines")
         case _:
             assert_never(form)
 
 
-def _jsonl(row: dict[str, Any], columns: Sequence[str] | None) -> str:
-    return _dumps(row if columns is None else {name: reached(row, name) for name in columns}) + "\n"
+def _jsonl(row: ResultRow, layout: Layout) -> str:
+    return _dumps(dict(zip(layout.paths, layout.cells(flat(row, layout.needs)), strict=True))) + "\n"
 
 
 def _dumps(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-
-
-def reached(row: Any, path: str) -> Any:
-    """What stands at the dotted *path*: names of objects, or numbers into lists; None where nothing does."""
-    if isinstance(row, dict) and path in row:
-        return row[path]
-    head, dot, rest = path.partition(".")
-    match row:
-        case dict() if dot:
-            # A name may itself hold dots: the longest one that is there counts.
-            cut = len(path)
-            while (cut := path.rfind(".", 0, cut)) > 0:
-                if path[:cut] in row:
-                    return reached(row[path[:cut]], path[cut + 1 :])
-            return None
-        case list() if head.isdecimal() and int(head) < len(row):
-            return reached(row[int(head)], rest) if dot else row[int(head)]
-        case _:
-            return None
 
 
 def _anthropic(row: ResultRow) -> str:
@@ -98,11 +85,11 @@ def _unanswered(row: ResultRow) -> dict[str, Any]:
     return {"type": "errored", "error": {"type": "error", "error": said, "request_id": request_id}}
 
 
-def _csv(rows: Iterable[ResultRow], columns: Sequence[str]) -> Iterator[str]:
-    yield csv_line(columns)
+def _csv(rows: Iterable[ResultRow], layout: Layout) -> Iterator[str]:
+    yield csv_line(layout.paths)
+    needs = layout.needs
     for row in rows:
-        values = flat(row)
-        yield csv_line(reached(values, name) for name in columns)
+        yield csv_line(layout.cells(flat(row, needs)))
 
 
 def csv_line(values: Iterable[Any]) -> str:

@@ -29,6 +29,7 @@ class Kind(StrEnum):
     FLAG = "true or false"
     DOLLARS = "dollars"  #: a decimal string
     TEXTS = "list of texts"
+    MOMENT = "time in UTC"
     JSON = "JSON"  #: any JSON value
 
 
@@ -177,7 +178,7 @@ ALL: Mapping[str, Column] = {
     "via": Column(kind=Kind.TEXT, read=lambda seen: _attempt(seen, "via"), words="`realtime` or `batch`"),
     "batch": Column(kind=Kind.TEXT, read=lambda seen: _attempt(seen, "batch"), words="the batch, as `msgbatch_…`"),
     "ended": Column(
-        kind=Kind.TEXT,
+        kind=Kind.MOMENT,
         read=lambda seen: _moment(_attempt(seen, "ended")),
         words="when the attempt ended, in UTC",
     ),

@@ -222,10 +222,12 @@ def test_an_export_to_a_file_is_whole_and_has_a_label(batchrun: Batchrun, night:
         "source_digest": None,
         "select": None,
         "format": "jsonl",
+        "fields": list(COLUMNS),
         "currency": "USD",
         "rows": 11,
         "counts": {"succeeded": 6, "failed": 5, "cancelled": 0},
         "not_finished": 8,
+        "incomplete": True,
         "sha256": hashlib.sha256(written).hexdigest(),
     }
     assert sorted(one.name for one in night.parent.iterdir()) == ["batchrun.db", "out.jsonl", "out.jsonl.meta.json"]
@@ -365,3 +367,123 @@ def test_a_full_disk_is_told_and_leaves_the_old_file(night: Path, process: Proce
 
 def test_two_exports_are_equal(batchrun: Batchrun, night: Path) -> None:
     assert batchrun("export", "--format", "csv").out == batchrun("export", "--format", "csv").out
+
+
+# -- structured answers, columns, order -------------------------------------------------------------------------------
+
+ASKED = json.dumps(
+    {
+        "model": "claude-test-1",
+        "max_tokens": 5,
+        "messages": [{"role": "user", "content": "hi"}],
+        "output_config": {
+            "format": {"type": "json_schema", "schema": {"type": "object", "properties": {"n": {"type": "integer"}}}}
+        },
+    }
+)
+
+
+@pytest.fixture
+def labelled(looked_at: Path) -> Path:
+    with Stock(looked_at) as stock:
+        run = stock.run("labels", tags='["night"]')
+        for n, text in enumerate(['{"n": 7, "label": "=evil()"}', '{"n": "7"}', "Sure!", '{"n": 9, "label": "b"}']):
+            job = stock.job(run, f"doc-{n}", "succeeded", own=ASKED, answer=message(text), attempts=[{}] * (n % 2 + 1))
+            stock.sql.execute("UPDATE requests SET tags = ? WHERE job = ?", ('["urgent"]' if n else None, job))
+        stock.job(run, "bad", "failed", error="api_error")
+    return looked_at
+
+
+def test_answers_that_do_not_fit_their_schema_are_marked_and_can_be_chosen(batchrun: Batchrun, labelled: Path) -> None:
+    shown = batchrun("results", "-s", "valid:no", "--format", "text")
+    assert '(does not fit: $.n: "7" is no integer; all such: batchrun results labels -s valid:no)' in shown.out
+    assert "(does not fit: no JSON: expecting value at character 1; all such:" in shown.out
+    found = [json.loads(line) for line in batchrun("results", "--fields", "id,valid").out.splitlines()]
+    assert [row["valid"] for row in found] == [True, False, False, True]
+    assert batchrun("results", "-s", "valid:yes", "--fields", "id", "--format", "tsv").out == "doc-0\ndoc-3\n"
+
+
+def test_the_names_in_the_answers_become_columns(batchrun: Batchrun, labelled: Path) -> None:
+    table = batchrun("results", "--unfold", "--format", "table").out.splitlines()
+    assert [line.split() for line in table] == [
+        ["id", "stop_reason", "valid", "json.n", "json.label"],
+        ["doc-0", "end_turn", "true", "7", "=evil()"],
+        ["doc-1", "end_turn", "false", "7"],
+        ["doc-2", "end_turn", "false"],
+        ["doc-3", "end_turn", "true", "9", "b"],
+    ]
+    assert batchrun("export", "-o", "out.csv", "--fields", "id,json.*,usage.output_tokens", "-s", "tag:*").code == 0
+    assert (labelled.parent / "out.csv").read_text().splitlines() == [
+        "id,json.n,json.label,usage.output_tokens",
+        "doc-0,7,'=evil(),5",
+        "doc-1,7,,5",
+        "doc-2,,,5",
+        "doc-3,9,b,5",
+        "bad,,,",
+    ]
+    assert json.loads((labelled.parent / "out.csv.meta.json").read_text())["fields"][1] == "json.n"
+
+
+def test_an_export_has_the_requests_and_the_attempts_that_were_asked_for(batchrun: Batchrun, labelled: Path) -> None:
+    rows = [
+        json.loads(line) for line in batchrun("export", "--fields", "id", "--with", "request,attempts").out.splitlines()
+    ]
+    assert [len(row["all_attempts"]) for row in rows] == [1, 2, 1, 2, 1]
+    assert rows[1]["all_attempts"][1]["cost"] == {"amount": "0.0013", "currency": "USD"}
+    assert rows[0]["request"] == json.loads(ASKED)
+
+
+def test_a_parquet_file_goes_to_a_file_or_a_pipe_but_not_to_a_terminal(
+    batchrun: Batchrun, labelled: Path, process: Process, terminal: Callable[..., str]
+) -> None:
+    from pyarrow import parquet
+
+    assert batchrun("export", "-o", "out.parquet", "--unfold").code == 0
+    file = labelled.parent / "out.parquet"
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert parquet.read_table(file).column("id").to_pylist() == ["doc-0", "doc-1", "doc-2", "doc-3", "bad"]
+    with (labelled.parent / "piped.parquet").open("wb") as pipe:
+        process("export", "--format", "parquet", "--unfold", capture_output=False, stdout=pipe)
+    assert (labelled.parent / "piped.parquet").read_bytes() == file.read_bytes()
+    command = [sys.executable, "-m", "batchrun", "export", "--format", "parquet"]
+    assert "a Parquet file is not for a terminal" in terminal(command)
+
+
+def test_answers_come_in_the_order_of_a_field(batchrun: Batchrun, labelled: Path) -> None:
+    def ids(*args: str) -> list[str]:
+        return batchrun("results", "--fields", "id", "--format", "tsv", *args).out.split()
+
+    assert ids("--sort", "-json.n") == ["doc-1", "doc-3", "doc-0", "doc-2"]  # text, numbers, nothing
+    assert ids("--sort", "attempts") == ["doc-0", "doc-2", "doc-1", "doc-3"]
+    assert ids("--sort", "-attempts", "-n", "1") == ["doc-1"]
+    wrong = batchrun("results", "--sort", "atempts")
+    assert (wrong.code, wrong.err.splitlines()[0]) == (2, "error: no such field `atempts`; did you mean `attempts`?")
+    assert batchrun("results", "--sort", "id,cost").code == 2
+
+
+def test_a_tag_that_is_no_tag_of_the_run_gets_the_one_that_was_probably_meant(
+    batchrun: Batchrun, labelled: Path
+) -> None:
+    for words in (["results"], ["errors"], ["export"], ["retry", "--dry-run"], ["cancel", "labels", "--dry-run"]):
+        shown = batchrun(*words, "-s", "tag:urgnt")
+        assert shown.code == 5
+        assert "matches `tag:urgnt`; did you mean `urgent`?" in shown.err, words
+
+
+def test_an_export_begins_again_when_answers_come_in_that_need_another_column(
+    batchrun: Batchrun, labelled: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from batchrun.report.exporting import Export
+    from batchrun.report.layout import Layout
+
+    looked = Export._layout
+    looks: list[Layout] = []
+
+    def stale(self: Export) -> Layout:
+        looks.append(looked(self))
+        return looks[-1] if len(looks) > 1 else Layout({"id": looks[0].columns["id"]}, {"json": frozenset()})
+
+    monkeypatch.setattr(Export, "_layout", stale)
+    shown = batchrun("export", "-o", "out.jsonl", "--unfold")
+    assert (shown.code, len(looks)) == (0, 2)
+    assert json.loads((labelled.parent / "out.jsonl").read_text().splitlines()[0])["json.label"] == "=evil()"

@@ -77,7 +77,7 @@ def test_a_selection_puts_back_exactly_what_it_names(failed: Batchrun) -> None:
 def test_a_selection_that_fits_nothing_is_5(failed: Batchrun) -> None:
     shown = failed("retry", "--simulate", "-s", "id:nobody")
     assert shown.code == 5
-    assert "no job of run mixed fits `id:nobody`" in shown.err
+    assert "no job of mixed matches `id:nobody`" in shown.err
 
 
 def test_answers_are_never_asked_for_twice(failed: Batchrun) -> None:

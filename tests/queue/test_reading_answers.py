@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator
@@ -13,12 +14,12 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from batchrun.core.job import RunId
+from batchrun.core.job import JobId, RunId
 from batchrun.core.select import Facts, Field, Selection, Term, parse
 from batchrun.core.states import FINAL, State
 from batchrun.queue import answers as paging
 from batchrun.queue import failures as failing
-from batchrun.queue.answers import answers, matching, metadata_names
+from batchrun.queue.answers import answers, in_order, matching, metadata
 from batchrun.queue.connect import close_queue, open_queue
 from batchrun.queue.failures import failures, groups, pattern
 from batchrun.queue.jobrows import ResultRow
@@ -112,16 +113,46 @@ def test_jobs_that_change_between_pages_are_neither_lost_nor_doubled(
     assert seen == {f"doc-{n}": 1 for n in range(10)}
 
 
-def test_the_names_of_metadata_come_in_the_order_they_are_met(path: Path) -> None:
+def test_metadata_can_be_read_alone(path: Path) -> None:
     with Stock(path) as stock:
         run = stock.run("one")
-        stock.job(run, "a", metadata='{"doi":1,"year":2}')
+        stock.job(run, "a", metadata='{"doi":1}')
         stock.job(run, "b", metadata="[1]")
         stock.job(run, "c")
-        stock.job(run, "d", "succeeded", metadata='{"tag":1,"doi":2}')
+        stock.job(run, "d", "succeeded", metadata='{"tag":1}')
     with Reading.open(path) as reading:
-        assert metadata_names(reading, RUN) == ["doi", "year", "tag"]
-        assert metadata_names(reading, RUN, states=tuple(FINAL)) == ["tag", "doi"]
+        assert list(metadata(reading, RUN)) == [{"doi": 1}, [1], {"tag": 1}]
+        assert list(metadata(reading, RUN, states=tuple(FINAL))) == [{"tag": 1}]
+
+
+def test_jobs_come_in_the_order_that_is_asked_for_with_what_was_sent_and_each_attempt(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(paging, "PAGE", 2)
+    with Stock(path) as stock:
+        run = stock.run("one")
+        shared = stock.add("shared", digest=b"1", body='{"model":"a","system":"s"}')
+        ids = [
+            stock.job(run, f"doc-{n}", "succeeded", own=f'{{"n":{n}}}', attempts=[{"status": 529}] * n + [{}])
+            for n in range(5)
+        ]
+        stock.sql.execute("UPDATE requests SET shared = ? WHERE job > ?", (shared, ids[1]))
+    wanted = [JobId(ids[n]) for n in (4, 0, 3)] + [JobId(99)]
+    with Reading.open(path) as reading:
+        found = list(in_order(reading, wanted, requests=True, attempts=True))
+        assert [row.job.key for row in found] == ["doc-4", "doc-0", "doc-3"]
+        assert [json.loads(row.request or "") for row in found] == [
+            {"model": "a", "system": "s", "n": 4},
+            {"n": 0},
+            {"model": "a", "system": "s", "n": 3},
+        ]
+        assert [[one.status for one in row.tried or ()] for row in found] == [
+            [529] * 4 + [200],
+            [200],
+            [529] * 3 + [200],
+        ]
+        (plain,) = in_order(reading, wanted[:1])
+        assert (plain.request, plain.tried) == (None, None)
 
 
 # -- selections -------------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import stat
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,9 @@ from batchrun.core.states import State
 from batchrun.core.usage import Usage
 from batchrun.errors import UsageError
 from batchrun.queue.jobrows import Answered, AttemptRow, JobRow, ResultRow
-from batchrun.report.export import ExportFormat, lines, reached
-from batchrun.report.flat import COLUMNS, flat
+from batchrun.report.export import ExportFormat, lines
+from batchrun.report.flat import ALL, COLUMNS, Kind, flat
+from batchrun.report.layout import Layout, Newcomer, asked, plain, reached, surveyed
 from batchrun.report.wholefile import whole_file
 
 NOON = Millis(1_795_176_000_000)
@@ -184,25 +186,111 @@ def test_dotted_paths_reach_inside(path: str, expected: object) -> None:
     assert reached(row, path) == expected
 
 
+# -- columns ----------------------------------------------------------------------------------------------------------
+
+SCHEMA = '{"type":"object","properties":{"n":{"type":"integer"}},"required":["n"]}'
+
+
+def asked_for(text: str, **more: Any) -> ResultRow:
+    return replace(succeeded(message({"type": "text", "text": text}), **more), schema=SCHEMA)
+
+
+def test_an_answer_of_which_a_schema_was_asked_is_told_by_whether_it_fits() -> None:
+    found = [
+        flat(asked_for(text), ("json", "valid", "why_invalid")) for text in ('{"n": 5}', '{"n": "5"}', "Sure: 5", "5")
+    ]
+    assert found == [
+        {"json": {"n": 5}, "valid": True, "why_invalid": None},
+        {"json": {"n": "5"}, "valid": False, "why_invalid": '$.n: "5" is no integer'},
+        {"json": None, "valid": False, "why_invalid": "no JSON: expecting value at character 1"},
+        {"json": 5, "valid": False, "why_invalid": "$: 5 is no object"},
+    ]
+
+
+def test_calls_of_tools_are_told_with_what_they_were_given() -> None:
+    row = succeeded(message(TEXT, {"type": "tool_use", "id": "toolu_1", "name": "look", "input": {"x": 1}, "more": 1}))
+    assert flat(row, ["tool_calls"]) == {"tool_calls": [{"id": "toolu_1", "name": "look", "input": {"x": 1}}]}
+
+
+def test_a_star_is_every_name_that_is_met_and_what_is_no_object_stays_whole() -> None:
+    rows: list[dict[str, Any]] = [
+        {"json": {"b": 1, "a": None}},
+        {"json": None},
+        {"json": {"a": 0.5, "c.d": True}},
+        {"json": {"b": 2.5}},
+    ]
+    found = surveyed(["id", "json.*"], rows)
+    assert found.columns == {
+        "id": Kind.TEXT,
+        "json.b": Kind.NUMBER,
+        "json.a": Kind.NUMBER,
+        "json.c.d": Kind.FLAG,
+    }
+    assert found.cells({"id": "x", "json": {"c.d": False, "a": 1}}) == ["x", None, 1, False]
+    mixed = surveyed(["json.*"], [*rows, {"json": [1]}, {"json": {"b": "x"}}])
+    assert mixed.columns["json"] is Kind.JSON
+    assert mixed.columns["json.b"] is Kind.JSON
+
+
+def test_a_name_that_was_not_met_before_is_a_newcomer_and_not_dropped() -> None:
+    known = surveyed(["json.*"], [{"json": {"a": 1}}])
+    assert known.cells({"json": {}}) == [None]
+    for value in ({"a": 1, "new": 2}, [1], "text"):
+        with pytest.raises(Newcomer):
+            known.cells({"json": value})
+
+
+def test_a_star_over_data_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"`json\.\*` has more than 1,000 names"):
+        surveyed(["json.*"], ({"json": {f"n{n}": 1}} for n in range(1_001)))
+
+
+@pytest.mark.parametrize(
+    ("fields", "more", "unfold", "expected"),
+    [
+        ("id, json.*", None, False, ("id", "json.*")),
+        ("id", "usage,attempts", False, ("id", "usage", "all_attempts")),
+        ("id,json,text", None, True, ("id", "json.*", "text")),
+        ("id", None, True, ("id", "json.*")),
+        ("id,id", None, False, ("id",)),
+    ],
+)
+def test_columns_are_what_the_flags_name(fields: str, more: str | None, unfold: bool, expected: object) -> None:
+    assert asked(fields, more=more, unfold=unfold) == expected
+
+
+@pytest.mark.parametrize(
+    ("fields", "more", "words"),
+    [
+        ("txt", None, "no such field `txt`; did you mean `text`?"),
+        ("*", None, r"no such field `\*`"),
+        (",", None, "`--fields` names nothing"),
+        ("id", "usages", "`--with usages`: no such part; did you mean `usage`?"),
+    ],
+)
+def test_a_column_that_is_none_is_named(fields: str, more: str | None, words: str) -> None:
+    with pytest.raises(UsageError, match=words.replace("?", r"\?")):
+        asked(fields, more=more)
+
+
 # -- formats ----------------------------------------------------------------------------------------------------------
 
 
 def test_json_lines_are_read_back_as_they_were() -> None:
     rows = [succeeded(message({"type": "text", "text": "é\n\u2028\x00\ud800"})), failed(), CANCELLED]
-    text = "".join(lines(ExportFormat.JSONL, rows))
+    text = "".join(lines(ExportFormat.JSONL, rows, plain(COLUMNS)))
     assert [json.loads(line) for line in text.split("\n")[:-1]] == [flat(row) for row in rows]
 
 
 def test_json_lines_have_only_the_columns_asked_for() -> None:
-    (line,) = lines(
-        ExportFormat.JSONL, [succeeded(message(TEXT), metadata='{"doi":"x"}')], columns=["id", "metadata.doi"]
-    )
+    row = succeeded(message(TEXT), metadata='{"doi":"x"}')
+    (line,) = lines(ExportFormat.JSONL, [row], plain(["id", "metadata.doi"]))
     assert line == '{"id":"doc-1","metadata.doi":"x"}\n'
 
 
 def test_the_anthropic_format_keeps_each_message_to_the_letter_but_for_ends_of_lines() -> None:
     body = '{"n": 1.50, "content":\n [{"type": "text", "text": "\\u00e9 a\\nb"}], "stop_reason": "end_turn"}'
-    (line,) = lines(ExportFormat.ANTHROPIC, [succeeded(body, key='a "b" é')])
+    (line,) = lines(ExportFormat.ANTHROPIC, [succeeded(body, key='a "b" é')], Layout({}))
     assert line.count("\n") == 1
     read = json.loads(line)
     assert read == {"custom_id": 'a "b" é', "result": {"type": "succeeded", "message": json.loads(body)}}
@@ -212,7 +300,7 @@ def test_the_anthropic_format_keeps_each_message_to_the_letter_but_for_ends_of_l
 
 def test_the_anthropic_format_has_its_own_words_for_what_has_no_answer() -> None:
     rows = [failed(), failed("expired"), CANCELLED]
-    assert [json.loads(line)["result"] for line in lines(ExportFormat.ANTHROPIC, rows)] == [
+    assert [json.loads(line)["result"] for line in lines(ExportFormat.ANTHROPIC, rows, Layout({}))] == [
         {
             "type": "errored",
             "error": {
@@ -240,36 +328,38 @@ def test_the_anthropic_format_is_what_the_sdk_reads() -> None:
     rows = [succeeded(whole), failed(), failed("expired"), CANCELLED]
     types = [
         MessageBatchIndividualResponse.model_validate_json(line).result.type
-        for line in lines(ExportFormat.ANTHROPIC, rows)
+        for line in lines(ExportFormat.ANTHROPIC, rows, Layout({}))
     ]
     assert types == ["succeeded", "errored", "expired", "canceled"]
 
 
-def read_csv(rows: list[ResultRow], **options: Any) -> list[list[str]]:
-    return list(csv.reader(io.StringIO("".join(lines(ExportFormat.CSV, rows, **options)), newline="")))
+def read_csv(rows: list[ResultRow], *paths: str) -> list[list[str]]:
+    layout = surveyed(paths, [flat(row, ALL) for row in rows])
+    return list(csv.reader(io.StringIO("".join(lines(ExportFormat.CSV, rows, layout)), newline="")))
 
 
 def test_a_csv_is_read_back_whatever_is_in_the_texts() -> None:
     hard = 'a "quoted", cell\nand\r\na line'
     header, row = read_csv(
         [succeeded(message({"type": "text", "text": hard}), metadata='{"doi":"x","n":[1]}')],
-        metadata=["doi", "n", "other"],
+        *COLUMNS[:-1],
+        "metadata.*",
     )
-    assert header == [*COLUMNS[:-1], "metadata.doi", "metadata.n", "metadata.other"]
+    assert header == [*COLUMNS[:-1], "metadata.doi", "metadata.n"]
     cells = dict(zip(header, row, strict=True))
     assert cells["text"] == hard
-    assert (cells["metadata.doi"], cells["metadata.n"], cells["metadata.other"]) == ("x", "[1]", "")
+    assert (cells["metadata.doi"], cells["metadata.n"]) == ("x", "[1]")
     assert (cells["cost"], cells["latency_s"], cells["error"]) == ("0.0026", "2.1", "")
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "=cmd|' /C calc'!A0"])
 def test_no_cell_of_a_csv_is_a_formula(text: str) -> None:
-    _, (cell, key) = read_csv([succeeded(message({"type": "text", "text": text}), key=text)], columns=["text", "id"])
+    _, (cell, key) = read_csv([succeeded(message({"type": "text", "text": text}), key=text)], "text", "id")
     assert cell == key == f"'{text}"
 
 
 def test_numbers_and_plain_texts_in_a_csv_are_left_alone() -> None:
-    _, row = read_csv([succeeded(message({"type": "text", "text": "a = b"}))], columns=["text", "input_tokens", "json"])
+    _, row = read_csv([succeeded(message({"type": "text", "text": "a = b"}))], "text", "input_tokens", "json")
     assert row == ["a = b", "417", ""]
 
 

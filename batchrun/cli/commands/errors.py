@@ -14,8 +14,8 @@ from batchrun.cli.output import Format, at, chosen, chosen_fields, document, row
 from batchrun.cli.screen import Tone, clean
 from batchrun.core.figures import count, hour
 from batchrun.core.states import State
-from batchrun.errors import Exit, NothingMatched
-from batchrun.queue.answers import matching
+from batchrun.errors import Exit
+from batchrun.queue.answers import matching, unmatched
 from batchrun.queue.failures import LOOKED_AT, ErrorGroup, Failure, failures, groups
 from batchrun.queue.reading import Reading
 from batchrun.queue.rows import RunSummary
@@ -71,7 +71,7 @@ def errors(
     with call.reading() as reading:
         found = reading.run(run)
         if select is not None and not matching(reading, found.id, selection=select):
-            raise NothingMatched(f"no job of {clean(found.name)} matches `{select.text}`")
+            raise unmatched(reading, found.id, clean(found.name), select)
         match form:
             case Format.TEXT:
                 _text(call, found, groups(reading, found.id, select, every=every), limit)

@@ -10,25 +10,30 @@ import click
 from batchrun.cli import options
 from batchrun.cli.call import Call
 from batchrun.cli.flow import flow
-from batchrun.cli.output import Format, chosen, chosen_fields, columns_of, rows
+from batchrun.cli.output import Format, chosen, columns_of, dumps, rows, shortened
 from batchrun.cli.screen import Screen, Tone, clean
 from batchrun.core.figures import count, dollars
+from batchrun.core.message import WORDS, tool_calls_of
 from batchrun.core.outcome import FLAGS, Flag
 from batchrun.core.states import State
-from batchrun.errors import Exit, NothingMatched
-from batchrun.queue.answers import answers, matching
+from batchrun.errors import Exit
+from batchrun.queue.answers import matching, unmatched
 from batchrun.queue.jobrows import ResultRow
 from batchrun.queue.reading import Reading
 from batchrun.queue.rows import RunSummary
 from batchrun.report.cures import word
-from batchrun.report.export import reached
-from batchrun.report.flat import COLUMNS, Seen, flat
+from batchrun.report.flat import COLUMNS, Kind, Seen
+from batchrun.report.layout import asked
+from batchrun.report.shown import Shown
 
 if TYPE_CHECKING:
     from batchrun.core.select import Selection
 
 IN_TABLE = ("id", "stop_reason", "output_tokens", "cost", "text")
-RIGHT = ("input_tokens", "output_tokens", "cache_read_tokens", "cost", "attempts", "latency_s", "line")
+UNFOLDED = ("id", "stop_reason", "valid", "json")
+_NUMBERS = {Kind.INTEGER, Kind.NUMBER, Kind.DOLLARS}
+_MARKS = {Flag.TRUNCATED: "✂", Flag.CONTEXT: "✂", Flag.REFUSED: "✗"}
+WHY = 200
 FOR_PEOPLE = 20
 """Answers that a person gets to see unless more are asked for."""
 
@@ -44,6 +49,8 @@ _FORMATS = (Format.TEXT, Format.TABLE, Format.JSON, Format.JSONL, Format.CSV, Fo
 @options.select_answers
 @options.limit
 @options.fields
+@options.unfold
+@click.option("--sort", metavar="FIELD", help="In the order of a field; -FIELD: the largest first.")
 @click.option("--raw", is_flag=True, help="The messages exactly as received, one a line.")
 @options.formats(*_FORMATS)
 def results(
@@ -52,31 +59,38 @@ def results(
     select: Selection | None,
     limit: int | None,
     fields: str | None,
+    unfold: bool,
+    sort: str | None,
     raw: bool,
     format: Format | None,  # noqa: A002  # the flag's name
 ) -> Exit:
     """Show the answers of a run in the order of its file: as text on a terminal, as JSON lines elsewhere.
 
     A terminal gets the first 20 unless -n says otherwise. ✂ marks an answer that was cut off at
-    max_tokens or at the context window.
+    max_tokens or at the context window, ✗ one that was refused. --fields takes dotted paths, and json.*
+    or metadata.* for a column of each name that is met; --unfold puts json.* in the place of the text.
     """
     screen = call.screen
     form = chosen(format, screen, person=Format.TEXT, pipe=Format.JSONL)
-    if fields is not None and form is Format.TEXT:
+    if (fields is not None or unfold) and form is Format.TEXT:
         form = Format.TABLE
-    columns = chosen_fields(fields, COLUMNS, IN_TABLE if form in {Format.TABLE, Format.MD} else COLUMNS)
+    narrow = form in {Format.TABLE, Format.MD}
+    paths = asked(fields, (IN_TABLE if not unfold else UNFOLDED) if narrow else COLUMNS, unfold=unfold)
     if limit is None and form is Format.TEXT and screen.tty and not raw:
         limit = FOR_PEOPLE
     with call.reading() as reading:
         found = reading.run(run)
-        answered = answers(reading, found.id, selection=select, answered=True, limit=limit)
+        shown = Shown(reading=reading, run=found.id, selection=select, sort=sort, limit=limit)
         if raw:
-            n = _raw(screen, answered)
+            n = _raw(screen, shown.rows())
         elif form is Format.TEXT:
-            n = _text(call, answered, found)
+            n = _text(call, shown.rows(), found)
         else:
+            layout = shown.layout(paths)
             extra = {"run": {"id": found.ref, "name": found.name}, "currency": "USD"}
-            n = rows(screen, form, "results", _flat(answered, columns), columns=columns, right=RIGHT, extra=extra)
+            items = _marked(screen, shown.flat(layout)) if form is Format.TABLE else shown.flat(layout)
+            right = [path for path, kind in layout.columns.items() if kind in _NUMBERS]
+            n = rows(screen, form, "results", items, columns=layout.paths, right=right, extra=extra)
         if not n and limit != 0:
             _nothing(call, reading, found, select)
         elif form is Format.TEXT and not raw:
@@ -84,10 +98,16 @@ def results(
     return Exit.OK
 
 
-def _flat(answered: Iterable[ResultRow], columns: Iterable[str]) -> Iterator[dict[str, Any]]:
-    for row in answered:
-        values = flat(row)
-        yield {name: reached(values, name) for name in columns}
+def _marked(screen: Screen, items: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """For people: what is wrong with an answer beside the reason why it ended."""
+    for item in items:
+        stop = item.get("stop_reason")
+        yield item | {"stop_reason": f"{stop}{_mark(screen, stop)}"} if stop in FLAGS else item
+
+
+def _mark(screen: Screen, stop: str) -> str:
+    """Cut off, or refused."""
+    return f" {_MARKS[FLAGS[stop]]}" if stop in FLAGS and screen.utf8 and FLAGS[stop] in _MARKS else ""
 
 
 def _raw(screen: Screen, answered: Iterable[ResultRow]) -> int:
@@ -100,17 +120,21 @@ def _raw(screen: Screen, answered: Iterable[ResultRow]) -> int:
 
 def _text(call: Call, answered: Iterable[ResultRow], run: RunSummary) -> int:
     screen, n = call.screen, 0
+    arrow = "→" if screen.utf8 else "->"
     for n, row in enumerate(answered, 1):
         if n > 1:
             screen.line()
         seen = Seen(row)
         text = seen.text
         _headline(screen, row, (seen.message or {}).get("model") or row.job.model)
+        if text is not None:
+            screen.line(clean(text.strip("\n"), lines=True))
+        for called in tool_calls_of(seen.message):
+            screen.line(clean(f"{arrow} {called['name']} {dumps(called['input'], screen)}"))
+            text = ""
         if text is None:
             screen.line(screen.style("(no text in it; --raw shows all of it)", Tone.DIM))
-        else:
-            screen.line(clean(text.strip("\n"), lines=True))
-        note = _note(call, row, run)
+        note = _note(call, seen, run)
         if note:
             flow(screen, (f"{' ' if at else ''}{screen.style(part, Tone.WARN)}" for at, part in enumerate(note)))
     return n
@@ -120,9 +144,8 @@ def _headline(screen: Screen, row: ResultRow, model: object) -> None:
     """The job's id and what there is to say of its answer: in one line, or in two where that does not fit."""
     attempt, usage = row.attempt, row.attempt.usage if row.attempt else None
     stop = row.answer.stop_reason if row.answer else ""
-    cut = " ✂" if FLAGS.get(stop) in {Flag.TRUNCATED, Flag.CONTEXT} and screen.utf8 else ""
     arrow, dot, dash = ("→", " · ", "─") if screen.utf8 else ("->", ", ", "-")
-    facts = [clean(str(model)), clean(stop) + cut]
+    facts = [clean(str(model)), clean(stop) + _mark(screen, stop)]
     facts += [f"{usage.input:,} {arrow} {usage.output:,} tok"] if usage else []
     facts += [dollars(attempt.cost)] if attempt and attempt.cost is not None else []
     told, key = dot.join(facts), clean(row.job.key)
@@ -135,22 +158,21 @@ def _headline(screen: Screen, row: ResultRow, model: object) -> None:
     flow(screen, [f"   {facts[0]}", *(f"{dot}{fact}" for fact in facts[1:])], indent=3)
 
 
-def _note(call: Call, row: ResultRow, run: RunSummary) -> list[str]:
+def _note(call: Call, seen: Seen, run: RunSummary) -> list[str]:
     """What is wrong with an answer that did come, in parts."""
+    row = seen.row
     stop = row.answer.stop_reason if row.answer else ""
-    match FLAGS.get(stop):
-        case None:
-            return []
-        case Flag.TRUNCATED:
-            what = "cut off at max_tokens"
-        case Flag.CONTEXT:
-            what = "cut off at the end of the context window"
-        case Flag.REFUSED:
-            what = "the model refused"
-        case Flag.PAUSED:
-            what = "a server tool wants another turn"
-    command = call.typed(f"batchrun results {word(run.name)} -s stop:{stop}")
-    return [f"({what};", "all such:", f"{clean(command)})"]
+    why = seen.structured.why if seen.structured is not None else None
+    if stop in FLAGS:
+        what, which = WORDS[FLAGS[stop]], f"stop:{stop}"
+    elif why is None:
+        return []
+    elif seen.structured is not None and seen.structured.fits is None:
+        return [f"({clean(shortened(why, WHY))})"]
+    else:
+        what, which = f"does not fit: {shortened(why, WHY)}", "valid:no"
+    command = call.typed(f"batchrun results {word(run.name)} -s {which}")
+    return [f"({clean(what)};", "all such:", f"{clean(command)})"]
 
 
 def _nothing(call: Call, reading: Reading, run: RunSummary, select: Selection | None) -> None:
@@ -161,7 +183,7 @@ def _nothing(call: Call, reading: Reading, run: RunSummary, select: Selection | 
         return
     n = matching(reading, run.id, selection=select)
     if not n:
-        raise NothingMatched(f"no job of {name} matches `{select.text}`")
+        raise unmatched(reading, run.id, name, select)
     call.screen.say(f"{count(n, 'job')} of {name} matched, without an answer.")
 
 
