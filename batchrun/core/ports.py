@@ -6,7 +6,20 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any, Protocol
 
 from batchrun.core.account import Account
-from batchrun.core.batch import Batch, CancelReason, Intended, Intent, Item, Line, Packing, Page, Remote, Verdict, Won
+from batchrun.core.batch import (
+    Batch,
+    CancelReason,
+    Intended,
+    Intent,
+    Item,
+    Line,
+    Packing,
+    Page,
+    Remote,
+    Ticket,
+    Verdict,
+    Won,
+)
 from batchrun.core.claim import (
     Claim,
     Finish,
@@ -22,6 +35,7 @@ from batchrun.core.events import Event
 from batchrun.core.job import BatchId, JobId, Millis, Nanos, RunId, WorkerId
 from batchrun.core.outcome import Outcome
 from batchrun.core.pause import Pause, PauseScope
+from batchrun.core.rewind import Rewound
 
 
 class Clock(Protocol):
@@ -280,4 +294,26 @@ class BatchStore(Protocol):
 
     async def bought_twice(self, batch: Batch, remote: str, cost: Nanos) -> bool:
         """*remote* repeats *batch*, and cost so much for answers that were there; False if that was booked before."""
+        ...
+
+    async def rewound(self, account: int) -> Rewound | None:
+        """How far *account* of a queue is that a backup was restored into; None if it may send."""
+        ...
+
+    async def strangers(self, account: int, remotes: Sequence[str]) -> Sequence[str]:
+        """Those of *remotes* that no batch here is, and that were not judged before."""
+        ...
+
+    async def note_rewound(self, account: int, *, until: Millis, judged: Sequence[str], waiting: int) -> None:
+        """A complete listing told that *judged* hold nothing for us, and that nobody can tell yet of *waiting* more."""
+        ...
+
+    async def recall(
+        self, account: int, remote: Remote, tickets: Sequence[Ticket], worker: WorkerId, now: Millis
+    ) -> BatchId | None:
+        """*remote* is ours, forgotten, and answers *tickets*: it stands again; None if it answers no job here."""
+        ...
+
+    async def rewound_over(self, account: int) -> bool:
+        """*account* may send again; False while a batch that was taken back is not collected."""
         ...

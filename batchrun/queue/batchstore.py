@@ -13,13 +13,15 @@ from batchrun.core.batch import (
     Line,
     Packing,
     Remote,
+    Ticket,
     Verdict,
     Won,
 )
 from batchrun.core.claim import Claim, Finish, Kept
 from batchrun.core.job import BatchId, JobId, Millis, Nanos, RunId, WorkerId
+from batchrun.core.rewind import Rewound
 from batchrun.core.states import State
-from batchrun.queue import attempts, batches, batchjobs, finish, jobs, packing, runs, workers
+from batchrun.queue import attempts, batches, batchjobs, finish, jobs, packing, rewinding, runs, workers
 from batchrun.queue.bodies import SharedParts
 from batchrun.queue.transaction import Transaction
 from batchrun.queue.writing import Performer
@@ -189,3 +191,22 @@ class QueueBatches:
             return True
 
         return await self._performer.perform(book)
+
+    async def rewound(self, account: int) -> Rewound | None:
+        return await self._performer.perform(lambda tx: rewinding.standing(tx, account))
+
+    async def strangers(self, account: int, remotes: Sequence[str]) -> Sequence[str]:
+        return await self._performer.perform(lambda tx: rewinding.strangers(tx, account, remotes))
+
+    async def note_rewound(self, account: int, *, until: Millis, judged: Sequence[str], waiting: int) -> None:
+        await self._performer.perform(
+            lambda tx: rewinding.note(tx, account, until=until, judged=judged, waiting=waiting)
+        )
+
+    async def recall(
+        self, account: int, remote: Remote, tickets: Sequence[Ticket], worker: WorkerId, now: Millis
+    ) -> BatchId | None:
+        return await self._performer.perform(lambda tx: rewinding.recall(tx, account, remote, tickets, worker, now))
+
+    async def rewound_over(self, account: int) -> bool:
+        return await self._performer.perform(lambda tx: rewinding.over(tx, account))

@@ -72,6 +72,12 @@ _LATE = Statement(
         finished=param("now"),
     )
 )
+_COUNTED = Statement(  # an attempt that the job does not know of: a backup was restored, and its batch taken back
+    t.jobs.update()
+    .where(t.jobs.c.id == param("job"), t.jobs.c.attempt < param("n"))
+    .where(t.jobs.c.state.not_in([lit(State.RUNNING), lit(State.IN_BATCH)]))
+    .values(attempt=param("n"))
+)
 _KEPT = Statement(
     sa.select(t.results.c.winning).where(t.results.c.job == param("job"), t.results.c.attempt == param("n"))
 )
@@ -102,6 +108,8 @@ def late(tx: Transaction, finish: Finish) -> Kept:
         if state is State.IN_BATCH:  # its batch does not hold it any more, and may end without a word of it
             attempts.doubt(tx, run, claim.job, job[3], finish.ended, "an earlier attempt was answered after all")
     attempts.keep_answer(tx, finish, winning=wins)
+    if claim.attempt > job[3]:
+        tx.run(_COUNTED, job=claim.job, n=claim.attempt)
     return Kept.LATE if wins else Kept.TWICE
 
 

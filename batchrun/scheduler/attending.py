@@ -26,6 +26,7 @@ from batchrun.core.ports import BatchApi, BatchStore, Clock
 from batchrun.core.settling import Settled, is_watched, matching, settled
 from batchrun.scheduler.creating import Mark
 from batchrun.scheduler.listing import Listing, listing, reach_of
+from batchrun.scheduler.rewinding import Rewinding
 
 UNKNOWN = 404
 
@@ -56,19 +57,23 @@ class Attending:
         clock: Clock,
         prove: Callable[[str, int], Awaitable[Ticket | Outcome | None]],
         emit: Callable[[Event], None],
+        rewinding: Rewinding,
     ) -> None:
         self._store = store
         self._api = api
         self._clock = clock
         self._prove = prove
         self._emit = emit
+        self._rewinding = rewinding
         self._adopted: set[BatchId] = set()
         self._warned: set[BatchId] = set()
 
     async def look(self, account: int) -> Looked:
         """One listing, and what follows from it for each batch."""
         attended = await self._store.attended(account)
-        listed = await listing(self._api, reach_of(attended, self._clock.wall()))
+        rewound = await self._store.rewound(account)
+        since = None if rewound is None else rewound.since
+        listed = await listing(self._api, reach_of(attended, self._clock.wall(), since))
         looked = Looked(attended=attended, outcome=listed.outcome, date=listed.date)
         if listed.date is None:
             return looked
@@ -81,6 +86,10 @@ class Attending:
                 await self._repetitions(batch, listed, looked)
             elif is_watched(batch, listed.date) and batch.id not in self._adopted:
                 await self._watch(batch, listed, listed.date, looked)
+        if rewound is not None:
+            taken, trouble = await self._rewinding.look(account, rewound, listed)
+            looked.outcome = looked.outcome if trouble is None else _worse(looked.outcome, trouble)
+            looked.ended += [each for each in await self._store.attended(account) if each.id in taken]
         return looked
 
     # -- batches that stand ------------------------------------------------------------------------------------------

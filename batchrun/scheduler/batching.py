@@ -14,10 +14,12 @@ from batchrun.core.job import Millis, RunId, WorkerId
 from batchrun.core.outcome import AccountStopped, Misrouted, Outcome, RateLimited, Unreachable
 from batchrun.core.polling import rest
 from batchrun.core.ports import BatchApi, BatchStore, Clock, Dice
+from batchrun.core.rewind import Rewound
 from batchrun.scheduler.attending import Attending, Looked
 from batchrun.scheduler.collecting import Collecting
 from batchrun.scheduler.creating import Created, Creating, Mark
 from batchrun.scheduler.purse import Purse
+from batchrun.scheduler.rewinding import Rewinding
 from batchrun.scheduler.terms import Terms
 
 SENDERS = 2
@@ -79,7 +81,9 @@ class Batching:
             emit=emit,
         )
         self._collecting = Collecting(store=store, api=api, clock=clock, dice=dice, terms=terms, purse=purse, emit=emit)
-        self._attending = Attending(store=store, api=api, clock=clock, prove=self._collecting.first, emit=emit)
+        prove = self._collecting.first
+        rewinding = Rewinding(store=store, api=api, clock=clock, worker=worker, prove=prove, emit=emit)
+        self._attending = Attending(store=store, api=api, clock=clock, prove=prove, emit=emit, rewinding=rewinding)
         self._mark: Mark | None = None
         self._attended: Sequence[Batch] = ()
         self._sending: dict[asyncio.Task[None], RunId] = {}
@@ -96,6 +100,7 @@ class Batching:
         self.heard: list[Heard] = []
         self.answered: float | None = None  #: steady time at which a call left that the API answered as asked
         self.penniless: dict[RunId, OpenRun] = {}
+        self.rewound: Rewound | None = None  #: a backup was restored, and nothing is sent until what it forgot is known
         self.broken: BaseException | None = None
 
     # -- what a pass asks --------------------------------------------------------------------------------------------
@@ -123,7 +128,7 @@ class Batching:
     def rest(self, *, asking: bool = False) -> float:
         """Seconds until something is due here. *asking*: a look is to tell whether the way to the API is open."""
         now = self._clock.steady()
-        looks = self._attended or self._mark is None or asking
+        looks = self._attended or self._mark is None or asking or self.rewound is not None
         moments = [self._next_look] if looks else []
         if self._resting_until > now:
             moments.append(self._resting_until)
@@ -156,6 +161,7 @@ class Batching:
     async def know(self, account: int) -> None:
         """Find out what is out before anything is asked of the API."""
         self._attended = await self._store.attended(account)
+        self.rewound = await self._store.rewound(account)
 
     def look(self, account: int, *, wanted: bool, asking: bool = False) -> None:
         """Look after what is out, if it is time; *wanted*: there is something to send, too. One look at a time.
@@ -164,7 +170,7 @@ class Batching:
         """
         if self._closed or self._looking is not None or self._clock.steady() < self._next_look:
             return
-        if self._attended or (wanted and (asking or self._mark is None)):
+        if self._attended or self.rewound is not None or (wanted and (asking or self._mark is None)):
             self._looking = self._start(self._look(account))
 
     def send(self, run: OpenRun, model: str, queued: int, account: int) -> None:
@@ -229,6 +235,8 @@ class Batching:
             self._mark = looked.mark
             self.answered = began
         self._attended = await self._store.attended(account)
+        if self.rewound is not None:
+            self.rewound = await self._store.rewound(account)
         standing = {batch.id for batch in self._attended if batch.state in STANDING}
         for batch in looked.ended:
             if batch.id in standing:  # else it was collected while the look took its time

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from batchrun.core.claim import OpenRun
+from batchrun.core.figures import count, moment
 from batchrun.core.job import Nanos, RunId
 from batchrun.core.outcome import AccountStopped, Misrouted, Outcome, Reply, Stop, Unreachable
 from batchrun.core.pause import STOPS, Pause, PauseScope
+from batchrun.core.rewind import Rewound
 from batchrun.errors import Exit
 from batchrun.scheduler.terms import Ended
 
@@ -99,6 +101,19 @@ def of_pause(pause: Pause, spent: Nanos) -> Ended:
         exit=Exit.FAILED_JOBS,
         message=f"paused: many jobs in a row were refused with the same words: {pause.message}",
         hint="see `batchrun errors`; correct the file and submit it again, or `batchrun resume`",
+        spent=spent,
+    )
+
+
+def of_rewound(rewound: Rewound, spent: Nanos) -> Ended:
+    opens = "" if rewound.opens is None else f", at the earliest at {moment(rewound.opens)}"
+    waits = (
+        f"; {count(rewound.waiting, 'batch', 'batches')} of the workspace cannot be told yet" if rewound.waiting else ""
+    )
+    return Ended(
+        exit=Exit.OK,
+        message=f"this queue was restored: nothing is sent until it is known what it bought since{opens}{waits}",
+        hint="`batchrun run` goes on looking; `batchrun db release` sends at once, and perhaps pays twice",
         spent=spent,
     )
 

@@ -36,6 +36,7 @@ class Feed:
     def __init__(self, *, account: int, lanes: Lanes, standing: Standing, circuit: Circuit, clock: Clock) -> None:
         self.account = account
         self.sure = True  #: False until the API itself has said who the account is: one job at a time till then
+        self.closed = False  #: nothing is sent, whatever there is
         self.foreign: dict[RunId, OpenRun] = {}  #: runs that belong to another account
         self.penniless: dict[RunId, OpenRun] = {}  #: runs that a cost cap stopped, until something comes home
         self._lanes = lanes
@@ -106,7 +107,7 @@ class Feed:
 
     def _allowed(self, run: OpenRun, model: str) -> int | None:
         """How many jobs may be out: None for any number."""
-        if run.id in self.foreign or run.id in self.penniless:
+        if self.closed or run.id in self.foreign or run.id in self.penniless:
             return 0
         return self._standing.may_send(run.id, model, self._clock.wall())
 
@@ -142,6 +143,11 @@ class Feed:
     def wants_batches(self) -> bool:
         """Whether any job is queued that may go in a batch, now or later."""
         return bool(self._packable)
+
+    @property
+    def wants(self) -> bool:
+        """Whether any job is queued, whether it may be sent or not."""
+        return bool(self._queued or self._packable)
 
     def packed(self, run: RunId, model: str) -> None:
         """A batch of them is being made: the queue is asked what is left."""

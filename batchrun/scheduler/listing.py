@@ -39,16 +39,16 @@ class Listing:
         return self.batches[0].id if self.batches else None
 
 
-def reach_of(attended: Iterable[Batch], now: Millis) -> Reach | None:
-    """How far back a listing must go for all of *attended*; None if the newest page tells enough."""
+def reach_of(attended: Iterable[Batch], now: Millis, since: Millis | None = None) -> Reach | None:
+    """How far back a listing must go for all of *attended*, and to *since*; None if the newest page tells enough."""
     watched = [batch for batch in attended if is_watched(batch, now)]
     standing = [batch for batch in attended if batch.state in STANDING and batch.created is not None]
-    moments = [earliest(batch) for batch in [*watched, *standing]]
+    moments = [earliest(batch) for batch in [*watched, *standing]] + ([] if since is None else [since])
     if not moments:
         return None
     marks = {batch.watermark for batch in watched if batch.watermark is not None}
     # One watermark bounds the search for its own batch alone.
-    alone = len(watched) == 1 and not standing
+    alone = len(watched) == 1 and not standing and since is None
     return Reach(frozenset(marks) if alone else frozenset(), min(moments))
 
 

@@ -25,7 +25,15 @@ from batchrun.core.ports import BatchApi, BatchStore, Clock, Dice, Sink, Store, 
 from batchrun.errors import Exit
 from batchrun.scheduler.batching import Batching
 from batchrun.scheduler.circuit import Circuit
-from batchrun.scheduler.ending import of_account, of_first_call, of_foreign, of_money, of_pause, of_surroundings
+from batchrun.scheduler.ending import (
+    of_account,
+    of_first_call,
+    of_foreign,
+    of_money,
+    of_pause,
+    of_rewound,
+    of_surroundings,
+)
 from batchrun.scheduler.feed import Feed, Offer
 from batchrun.scheduler.heed import Heed
 from batchrun.scheduler.identity import Identity
@@ -173,6 +181,7 @@ class Pass:
         while not self._over():
             self._wake.clear()
             await self._hear()
+            self._feed.closed = self._batching.rewound is not None
             if self._circuit.open:
                 self._identity.tell_circuit()
                 await self._call_back()  # one at a time asks whether the way is open again
@@ -269,7 +278,8 @@ class Pass:
             asking = self._circuit.open
             rest = max(self._batching.rest(asking=asking), self._circuit.rest(self._clock.steady()))
             return min(IDLE, max(SOON, rest))
-        if self._batching.out and stays:
+        rewound = self._batching.rewound is not None and self._feed.wants
+        if (self._batching.out or rewound) and stays:
             return min(IDLE, max(SOON, self._batching.rest()))
         if self._terms.once:
             return None
@@ -423,6 +433,8 @@ class Pass:
             return of_surroundings(self._circuit.last, spent)
         if self._shutdown.stage is not Stage.WORKING:
             return self._interrupted()
+        if self._batching.rewound is not None and self._feed.wants:
+            return of_rewound(self._batching.rewound, spent)
         penniless = {**self._batching.penniless, **self._feed.penniless}
         if penniless:
             return of_money(list(penniless.values()), self._purse.left(), spent)

@@ -22,6 +22,7 @@ from batchrun.scheduler.attending import Attending, Looked
 from batchrun.scheduler.collecting import Brought, Collecting
 from batchrun.scheduler.creating import Created, Creating, Mark
 from batchrun.scheduler.purse import Purse
+from batchrun.scheduler.rewinding import Rewinding
 from tests.scheduler.world import MODEL, World
 
 USAGE = Usage(input=5, output=7)
@@ -132,7 +133,9 @@ class Office:
         bought: dict[str, Any] = {"dice": self.world.dice, "terms": terms, "purse": self.purse}
         self.creating = Creating(**shared, **bought, worker=self.worker, may_send=lambda: not self.closed)
         self.collecting = Collecting(**shared, **bought)
-        self.attending = Attending(**shared, prove=self.collecting.first)
+        prove = self.collecting.first
+        rewinding = Rewinding(**shared, worker=self.worker, prove=prove)
+        self.attending = Attending(**shared, prove=prove, rewinding=rewinding)
 
     async def runs(self) -> Sequence[OpenRun]:
         return await self.queue.work(self.world.clock.wall())
