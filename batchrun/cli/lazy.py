@@ -38,6 +38,7 @@ COMMANDS: Mapping[str, Entry] = {
     "pause": Entry("pause:pause", "send nothing more of a run, a model, or at all", "Act"),
     "resume": Entry("resume:resume", "lift pauses, so that the next run tries at once", "Act"),
     "export": Entry("export:export", "JSONL, CSV, or Anthropic's results format", "Take away"),
+    "db": Entry("db:db", "the database: check, backup, restore, vacuum", "Care"),
     "config": Entry("config:config", "settings, and where each came from", "Care"),
     "simulator": Entry("simulator:simulator", "serve the simulated API on this machine", "Care"),
     "help": Entry("help:topics", "a command, or: exit-codes, environment", "Care"),

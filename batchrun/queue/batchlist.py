@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from batchrun.core.batch import Verdict
 from batchrun.core.job import BatchId, Millis, RunId
 from batchrun.queue.batchrows import BATCH, BatchRow, Suspect, batch_of
@@ -15,6 +17,7 @@ _NEWEST_OF_RUN = f"{BATCH} WHERE b.run = ? ORDER BY b.id DESC LIMIT ?"
 _BY_ID = f"{BATCH} WHERE b.id = ?"
 _BY_REMOTE = f"{BATCH} WHERE b.remote_id = ?"
 _SUSPECTS = "SELECT remote_id, seen, verdict FROM candidates WHERE batch = ? ORDER BY seen, remote_id"
+_REWOUND = "SELECT value FROM meta WHERE key = 'rewound'"
 _HELD = """
 SELECT error FROM jobs WHERE run = ? AND state IN ('blocked', 'held', 'waiting') AND state = 'held' LIMIT ?
 """
@@ -48,3 +51,9 @@ def suspects(reading: Reading, batch: BatchId) -> list[Suspect]:
 def held_for(reading: Reading, run: RunId) -> frozenset[str]:
     """The classes of error for which jobs of *run* are held, as the first of them tell."""
     return frozenset(error or "" for (error,) in reading.rows(_HELD, run, HELD))
+
+
+def rewound(reading: Reading) -> Millis | None:
+    """When a backup was restored into this queue, while it is not known what it bought since; else None."""
+    found = reading.rows(_REWOUND)
+    return Millis(json.loads(found[0][0])["at"]) if found else None

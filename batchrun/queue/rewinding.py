@@ -29,6 +29,7 @@ AHEAD = 1_000_000_000
 _READ = Statement(sa.select(meta.c.value).where(meta.c.key == param("its_key")))
 _write = insert_or(meta, "key", "value")
 _WRITE = Statement(_write.on_conflict_do_update(index_elements=["key"], set_={"value": _write.excluded.value}))
+_FORGET = Statement(meta.delete().where(meta.c.key == param("its_key")))
 _CLEAR = Statement(meta.delete().where(meta.c.key == lit(KEY)))
 _LATEST = Statement(sa.select(sa.func.max(batches.c.watermark_date), sa.func.max(batches.c.created)))
 _ACCOUNTS = Statement(sa.select(batches.c.account).distinct())
@@ -73,7 +74,8 @@ _NOW = "forgotten by a backup that was restored"
 def rewind(tx: Transaction, at: Millis) -> None:
     """The queue is a backup, put in place at *at*: nothing of it is sent until its accounts were looked through."""
     latest = [moment for moment in tx.rows(_LATEST)[0] if moment is not None]
-    begun = int(_value(tx, "created") or 0)
+    begun = int(_value(tx, "backed_up") or _value(tx, "created") or 0)
+    tx.run(_FORGET, its_key="backed_up")
     _save(tx, {"at": at, "since": beginning(Millis(max(latest, default=begun))), "accounts": {}})
     tx.run(_WRITE, key="jobs", value=str(int(_value(tx, "jobs") or 0) + AHEAD))
 

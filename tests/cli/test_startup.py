@@ -37,6 +37,7 @@ LOOKING = {
     "export": ["export", "last", "-o", "-"],
     "batches": ["batches"],
     "config": ["config", "show"],
+    "db": ["db", "info"],
     "help": ["help", "status"],
 }
 

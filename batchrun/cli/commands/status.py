@@ -19,7 +19,7 @@ from batchrun.core.pause import Pause, PauseScope
 from batchrun.core.settling import decided_by
 from batchrun.core.states import RunState, State
 from batchrun.errors import Exit
-from batchrun.queue.batchlist import held_for
+from batchrun.queue.batchlist import held_for, rewound
 from batchrun.queue.batchrows import BatchRow
 from batchrun.queue.reading import NoQueue, Reading
 from batchrun.queue.rows import Overview, RunSummary, WorkerRow
@@ -48,7 +48,8 @@ def status(call: Call, run: str | None, every: bool, check: bool, json: bool) ->
             seen = reading.overview(every=every)
             runs = seen.runs if run is None else (reading.run(run),)
             if json:
-                document(call.screen, "status", _record(call, seen, runs))
+                since = at(rewound(reading))
+                document(call.screen, "status", _record(call, seen, runs) | {"rewound": since})
             else:
                 _Drawing(call, reading, seen).draw(runs, alone=run is not None)
     except NoQueue as none:
@@ -93,6 +94,7 @@ class _Drawing:
             self.screen.line()
             self._lines(others)
         self._pauses([first, *others])
+        self._rewound()
         self._next(first, alone=alone)
 
     def _full(self, run: RunSummary) -> None:
@@ -155,6 +157,15 @@ class _Drawing:
             self.screen.line()
             flow(self.screen, words(f"{self.screen.mark(Mark.WARN)} {clean(what)}"))
             flow(self.screen, advice(f"  {clean(typed_in(cure, self.typed))}"))
+
+    def _rewound(self) -> None:
+        since = rewound(self.reading)
+        if since is None:
+            return
+        self.screen.line()
+        what = f"this queue was restored from a backup at {hour(since, self.now)}: nothing is sent until it is known"
+        flow(self.screen, words(f"{self.screen.mark(Mark.WARN)} {what} what was bought since"))
+        flow(self.screen, ["  To find out:", f" {self._command('batchrun run')}"])
 
     def _next(self, run: RunSummary, *, alone: bool) -> None:
         screen = self.screen
