@@ -208,6 +208,7 @@ def test_the_document(batchrun: Batchrun, looked_at: Path) -> None:
         "workers": [],
         "next_due": "2026-11-20T12:52:00Z",
         "older": 0,
+        "rewound": None,
     }
     assert shown.out.count("\n") == 1
 
