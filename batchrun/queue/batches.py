@@ -26,7 +26,7 @@ from batchrun.core.batch import (
 from batchrun.core.job import BatchId, Millis, RunId, WorkerId
 from batchrun.core.states import RunState
 from batchrun.queue.statement import Row, Statement, columns_of, insert_or, lit, param
-from batchrun.queue.tables import batches, candidates, jobs, meta, runs
+from batchrun.queue.tables import batches, candidates, jobs, meta, past_batches, runs
 from batchrun.queue.transaction import Transaction
 
 
@@ -307,6 +307,7 @@ _BY_TOKEN = Statement(
     sa.select(*_COLUMNS).join(runs, runs.c.id == batches.c.run).where(batches.c.token == param("its_token"))
 )
 _KNOWN = Statement(sa.select(batches.c.id).where(batches.c.remote_id == param("remote")))
+_PAST = Statement(sa.select(past_batches.c.token).where(past_batches.c.remote_id == param("remote")))
 
 
 def attended(tx: Transaction, account: int) -> list[Batch]:
@@ -321,8 +322,8 @@ def by_token(tx: Transaction, token: str) -> Batch | None:
 
 
 def is_known(tx: Transaction, remote: str) -> bool:
-    """Whether one of our batches is *remote*."""
-    return tx.row(_KNOWN, remote=remote) is not None
+    """Whether one of our batches is *remote*, or was, of a run that is removed."""
+    return any(tx.row(where, remote=remote) is not None for where in (_KNOWN, _PAST))
 
 
 def _batch(queue: str, row: Row) -> Batch:

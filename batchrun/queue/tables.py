@@ -233,6 +233,15 @@ sa.Index(
     postgresql_where=sa.text("verdict = 'open'"),
 )
 
+past_batches = sa.Table(
+    "past_batches",  # of runs that were removed: else a later listing would take them for somebody's, perhaps ours
+    metadata,
+    sa.Column("token", sa.Text, primary_key=True),
+    sa.Column("account", Id, sa.ForeignKey("accounts.id"), nullable=False),
+    sa.Column("remote_id", sa.Text, unique=True),
+    sa.Column("removed", sa.BigInteger, nullable=False),
+)
+
 jobs = sa.Table(
     "jobs",  # narrow: a change of state or a claim must not touch prompts
     metadata,
@@ -324,6 +333,8 @@ requests = sa.Table(
     sa.Column("tags", sa.Text),  # JSON list of the user's words
     sa.Column("continued", sa.Text),  # JSON list: what the model said before it paused, to be sent behind `messages`
 )
+
+_partial("ix_requests_shared", requests.c.shared, where="shared IS NOT NULL")  # else no shared part could be let go
 
 attempts = sa.Table(
     "attempts",  # inserted at the claim: the record of spending comes before the spending

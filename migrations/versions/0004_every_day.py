@@ -1,10 +1,11 @@
 """What people say of runs and jobs every day: tags, hours, what becomes of answers that were cut off or refused.
 
-And the realtime attempts in the order in which they ended, for who watches.
+And the realtime attempts in the order in which they ended, for who watches; what stays of runs that are removed.
 """
 
 from __future__ import annotations
 
+import sqlalchemy as sa
 from alembic import op
 
 revision = "0004"
@@ -32,3 +33,15 @@ def upgrade() -> None:
         op.execute(f"ALTER TABLE {table} ADD COLUMN {column}")
     op.execute("CREATE INDEX ix_jobs_kept ON jobs (run) WHERE kept IS NOT NULL AND finished IS NOT NULL")
     op.execute("CREATE INDEX ix_attempts_ended ON attempts (ended) WHERE via = 'realtime' AND ended IS NOT NULL")
+    identity = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+    op.create_table(
+        "past_batches",
+        sa.Column("token", sa.Text, nullable=False),
+        sa.Column("account", identity, nullable=False),
+        sa.Column("remote_id", sa.Text),
+        sa.Column("removed", sa.BigInteger, nullable=False),
+        sa.PrimaryKeyConstraint("token", name="pk_past_batches"),
+        sa.ForeignKeyConstraint(["account"], ["accounts.id"], name="fk_past_batches_account"),
+        sa.UniqueConstraint("remote_id", name="uq_past_batches_remote_id"),
+    )
+    op.execute("CREATE INDEX ix_requests_shared ON requests (shared) WHERE shared IS NOT NULL")
