@@ -53,6 +53,11 @@ class Code(StrEnum):
     INLINE_TOO_LARGE = "BR033", "what the `@path`s of a file name is too large"
     INLINE_NOWHERE = "BR034", "an `@path` in a job file that has no folder"
 
+    LOST = "BR040", "something of another program's file that a job cannot have; it is left out", Severity.WARNING
+    SAID_OTHERWISE = "BR041", "something of another program's file that a job says in another way", Severity.WARNING
+    CANNOT_CONVERT = "BR042", "something of another program's file without which the job would be another one"
+    FOREIGN = "BR043", "a file made for another program, which `batchrun convert` turns into a job file"
+
     # BR101 (an id that stands twice) is found by the queue's index, and written down there.
     ID = "BR102", "an id is not text of 1 to 512 characters"
     MAX_TOKENS = "BR103", "`max_tokens` is not a whole number from 1"
@@ -115,5 +120,15 @@ class Code(StrEnum):
     BASE64_BREAKS = "BR161", "base64 with line breaks in it", Severity.WARNING
 
 
-COMMON = frozenset({Code.UNKNOWN_MODEL, Code.MODEL_RETIRED, Code.MODEL_RETIRES, Code.METADATA_KEPT, Code.THINKING_ROOM})
+COMMON = frozenset(
+    {
+        Code.UNKNOWN_MODEL,
+        Code.MODEL_RETIRED,
+        Code.MODEL_RETIRES,
+        Code.METADATA_KEPT,
+        Code.THINKING_ROOM,
+        Code.LOST,
+        Code.SAID_OTHERWISE,
+    }
+)
 """About what many jobs have in common: one of them in the same words says it for all."""

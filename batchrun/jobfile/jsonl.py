@@ -197,7 +197,13 @@ def _misfit(value: Any) -> Fault | None:
         return Fault(
             code=Code.OPENAI_LINE,
             message="this is a line of an OpenAI batch file",
-            hint="write `custom_id` and `params` with the request as Anthropic's API takes it",
+            hint="`batchrun convert openai-batch FILE -o jobs.jsonl --model claude-haiku-5-5` makes jobs of it",
+        )
+    if "input" in value and ("target" in value or "choices" in value) and not value.keys() & {"prompt", "messages"}:
+        return Fault(
+            code=Code.FOREIGN,
+            message="this is a sample of an Inspect dataset",
+            hint="`batchrun convert inspect FILE -o jobs.jsonl --model MODEL --max-tokens 1024` makes jobs of it",
         )
     if isinstance(value.get("requests"), list):
         return Fault(

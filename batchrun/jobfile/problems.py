@@ -10,6 +10,9 @@ from batchrun.jobfile.codes import Code
 KEPT = 4
 """How many of alike problems are kept: three to show, and the line where the folded ones begin."""
 
+MOST_GROUPS = 200
+"""Groups of problems that say the same: what is more is told apart by its code alone."""
+
 
 @dataclass(slots=True)
 class Group:
@@ -34,17 +37,19 @@ class Group:
 class Problems:
     """All problems of a submit, in memory that does not grow with their number."""
 
-    def __init__(self, keep: int | None = KEPT) -> None:
-        """*keep*: how many of alike ones are kept; None for all."""
+    def __init__(self, keep: int | None = KEPT, *, by_words: bool = False) -> None:
+        """*keep*: how many of alike ones are kept; None for all. *by_words*: alike are only those that say the same."""
         self._keep = keep
-        self._groups: dict[tuple[str, str, Severity], Group] = {}
+        self._by_words = by_words
+        self._groups: dict[tuple[str, str, Severity, str], Group] = {}
         self.errors = 0
         self.warnings = 0
         self.unlisted = 0  #: errors that are only counted
 
     def add(self, problem: Problem) -> None:
         file = problem.where.file if problem.where else ""
-        key = (problem.code, file, problem.severity)
+        words = problem.message if self._by_words and len(self._groups) < MOST_GROUPS else ""
+        key = (problem.code, file, problem.severity, words)
         group = self._groups.get(key)
         if group is None:
             group = self._groups[key] = Group(problem.code, file, problem.severity)

@@ -14,6 +14,7 @@ from batchrun.jobfile.codes import Code
 from batchrun.jobfile.excerpt import KEY, shown
 from batchrun.jobfile.faults import Fault, article, did_you_mean
 from batchrun.jobfile.fileterms import FileTerms, betas_of, headers_of
+from batchrun.jobfile.foreign.promptfoo import is_promptfoo
 from batchrun.jobfile.forms import Draft, defaults, short
 from batchrun.jobfile.inline import Inlines
 from batchrun.jobfile.parameters import SECTIONS
@@ -76,6 +77,9 @@ class YamlJobs:
                 ),
                 root.place,
             )
+            return
+        if is_promptfoo(root.value):
+            yield self._at(_PROMPTFOO, root.find(("prompts",), name=True).place)
             return
         for name in root.value:
             if name not in SECTIONS:
@@ -220,6 +224,11 @@ class _Entry:
 
 
 _UNSENDABLE = Fault(code=Code.LONE_SURROGATE, message="a text here holds half a character, and cannot be sent")
+_PROMPTFOO = Fault(
+    code=Code.FOREIGN,
+    message="this is a configuration of promptfoo",
+    hint="`batchrun convert promptfoo FILE -o jobs.jsonl --model MODEL --max-tokens 1024` makes jobs of it",
+)
 _SECRET = Fault(
     code=Code.SECRET,
     message="this line holds an API key; it would be sent and stored",
