@@ -15,6 +15,7 @@ from batchrun.core.limits import Dimension
 from batchrun.settings.address import API
 
 if TYPE_CHECKING:
+    from batchrun.core.hours import Hours
     from batchrun.library.outlook import Outlook
     from batchrun.settings import Settings
 
@@ -84,6 +85,8 @@ def block(outlook: Outlook, settings: Settings) -> Iterator[str]:
     elif forecast is not None:
         start = "the limits to start from" if settings.tier == "auto" else f"tier {settings.tier}"
         yield f"  time    ≈ {span(forecast.seconds)} with {start}: {LIMITS[forecast.binding]}"
+    if outlook.hours is not None:
+        yield f"  hours   {clean(in_hours(outlook, outlook.hours))}"
     if outlook.deadline is not None:
         yield f"  until   {in_time(outlook)}"
 
@@ -95,6 +98,12 @@ def _apart(outlook: Outlook) -> Iterator[str]:
         yield f"  pilots  {count(outlook.pilots, 'job')} first in realtime, to see that the others are not sent in vain"
     if refused:
         yield f"  apart   {count(refused, 'job')} in realtime, for batches refuse {'it' if refused == 1 else 'them'}"
+
+
+def in_hours(outlook: Outlook, hours: Hours) -> str:
+    """When they are sent: "22:00-06:00 Europe/Berlin; nothing is sent before 22:00"."""
+    opens = hours.opens(outlook.now)
+    return f"{hours.text}; nothing is sent {f'before {hour(opens, outlook.now)}' if opens > outlook.now else 'else'}"
 
 
 def in_time(outlook: Outlook) -> str:
@@ -132,5 +141,7 @@ def record(outlook: Outlook) -> dict[str, Any]:
         "lane": None if forecast is None else forecast.lane,
         "deadline": None if outlook.deadline is None else moment(outlook.deadline),
         "deadline_met": outlook.met,
+        "hours": None if outlook.hours is None else outlook.hours.text,
+        "hours_open": None if outlook.hours is None else moment(outlook.hours.opens(outlook.now)),
         "rescue": moment(rescue) if batch and rescue is not None else None,
     }

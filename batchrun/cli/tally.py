@@ -10,6 +10,7 @@ from batchrun.core.events import (
     BatchTurned,
     Draining,
     Event,
+    HoursShut,
     JobFailed,
     JobsSent,
     JobSucceeded,
@@ -135,7 +136,7 @@ class Tally:
                 self._turned(event)
             case Draining():
                 self.draining = True
-            case WayChosen() | Recovered() | Paused() | Probed() | Trouble() | RunDone() | PassEnded():
+            case WayChosen() | HoursShut() | Recovered() | Paused() | Probed() | Trouble() | RunDone() | PassEnded():
                 pass
 
     def _turned(self, event: BatchTurned) -> None:

@@ -11,6 +11,7 @@ from batchrun.core.events import (
     BatchTurned,
     Draining,
     Event,
+    HoursShut,
     JobFailed,
     JobsSent,
     JobSucceeded,
@@ -37,7 +38,7 @@ _EXPECTED = frozenset({Turn.SUBMITTED, Turn.COLLECTED, Turn.FOREIGN, Turn.SHORT,
 def loudness(event: Event) -> int:
     """How many -v it takes until a person sees the event: 0 for what changes the course, 2 for every attempt."""
     match event:
-        case Paused() | Probed() | Trouble() | Recovered():
+        case Paused() | Probed() | Trouble() | Recovered() | HoursShut():
             return 0
         case BatchTurned(turn=turn):
             return 1 if turn in _EXPECTED else 0
@@ -66,6 +67,8 @@ def sentence(event: Event) -> str:  # noqa: PLR0912  # one arm for each event
         case WayChosen(name=name, batch=batch, why=why, rescue=rescue):
             until = f"; what is not done by {moment(rescue)} goes in realtime" if batch and rescue is not None else ""
             return f"run {name} goes {'in batches' if batch else 'in realtime'}: {why}{until}"
+        case HoursShut(name=name, until=until_, hours=hours):
+            return f"run {name} waits until {moment(until_)}: it is sent {hours}"
         case Recovered(released=released, unknown=unknown):
             parts = [f"{count(released, 'job')} never left"] if released else []
             parts += [f"{count(unknown, 'request')} may have been billed"] if unknown else []

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from batchrun.core.account import Account
 from batchrun.core.card import WorkerCard as WorkerCard  # noqa: PLC0414  # also offered here
 from batchrun.core.job import BatchId, JobId, Millis, Nanos, RunId, WorkerId
 from batchrun.core.outcome import Outcome
 from batchrun.core.retry import Decision, RetryPolicy
+
+if TYPE_CHECKING:  # time zones are for runs with hours
+    from batchrun.core.hours import Hours
 
 
 class OnCrash(StrEnum):
@@ -40,6 +44,7 @@ class OpenRun:
     pilots: frozenset[str] = frozenset()  #: models with a pilot that is not final: their other jobs wait for it
     look: bool = False  #: a person looks at the pilots before the rest is sent
     deadline: Millis | None = None
+    hours: Hours | None = None  #: when its jobs may be sent; None: always
     budget: Nanos | None = None
     left: Nanos | None = None  #: of the budget, after what is spent and reserved; None without a budget
     betas: tuple[str, ...] = ()

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from batchrun.core.choice import MARGIN, Choice
 from batchrun.core.job import Millis, Nanos
 from batchrun.core.limits import Dimension, Limits
 from batchrun.core.pricing import PriceTable
+
+if TYPE_CHECKING:  # time zones are for runs with hours
+    from batchrun.core.hours import Hours
 
 LONG = 1_500
 """Tokens of output that a job of which nothing is known is not expected to pass, however large its `max_tokens`. A
@@ -154,13 +158,17 @@ def _forecast(
     return max(forecasts, key=lambda forecast: forecast.seconds, default=None)
 
 
-def meets(choice: Choice, *, now: Millis, deadline: Millis, seconds: float | None) -> bool | None:
+def meets(
+    choice: Choice, *, now: Millis, deadline: Millis, seconds: float | None, hours: Hours | None = None
+) -> bool | None:
     """Whether jobs that take *seconds* in realtime will be there by *deadline*; None where nobody can tell.
 
-    Batches meet it where there is time to send in realtime what they have not done.
+    Batches meet it where there is time to send in realtime what they have not done. Jobs are sent within *hours* only.
     """
     if seconds is None:
         return None
     if choice.batch:
         return choice.rescue is not None and choice.rescue >= now
+    if hours is not None:
+        return hours.after(now, seconds * MARGIN) <= deadline
     return now + seconds * MARGIN * 1000 <= deadline

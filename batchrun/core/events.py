@@ -28,6 +28,17 @@ class WayChosen:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HoursShut:
+    """Nothing of a run is sent until its hours open again."""
+
+    at: Millis
+    run: RunId
+    name: str
+    until: Millis
+    hours: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Recovered:
     """What dead workers held was given back: `released` never left, `unknown` are possibly billed."""
 
@@ -192,6 +203,7 @@ class PassEnded:
 Event = (
     PassStarted
     | WayChosen
+    | HoursShut
     | Recovered
     | JobsSent
     | JobSucceeded

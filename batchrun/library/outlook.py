@@ -8,6 +8,7 @@ from pathlib import Path
 
 from batchrun.core.choice import Choice, Mode, choose
 from batchrun.core.estimate import Estimate, Share, estimate, meets
+from batchrun.core.hours import Hours, hours
 from batchrun.core.job import Millis, Nanos
 from batchrun.core.limits import Limits
 from batchrun.errors import BatchrunError
@@ -28,6 +29,7 @@ class Outlook:
     seconds: float | None  #: that all their run has to do would take realtime; None where no limit is known
     now: Millis
     deadline: Millis | None
+    hours: Hours | None  #: in which alone they are sent; None: always
     met: bool | None  #: whether the deadline will be; None without one, or where nobody can tell
 
 
@@ -37,6 +39,7 @@ class Whereto:
 
     mode: Mode
     deadline: Millis | None = None
+    hours: str | None = None  #: as `core.hours` reads it
     jobs: int = 0
     left: int = 0  #: of these: not finished
 
@@ -65,19 +68,21 @@ def outlook(
     made = estimate(shares, tables.prices, answers, lane)
     jobs, left = whereto.jobs + made.jobs, whereto.left + made.jobs
     seconds = None if made.forecast is None else made.forecast.seconds * left / made.jobs
-    choice = choose(whereto.mode, jobs=jobs, left=left, now=now, deadline=whereto.deadline, seconds=seconds)
+    deadline, within = whereto.deadline, hours(whereto.hours)
+    choice = choose(whereto.mode, jobs=jobs, left=left, now=now, deadline=deadline, seconds=seconds, hours=within)
     if choice.batch and made.jobs and made.jobs == sum(share.jobs for share in apart.values()):
         choice = Choice(batch=False, why="none of these jobs goes in a batch")
     if choice.batch:
         made = estimate(shares, tables.prices, answers, lane, realtime=apart)
-    met = None if whereto.deadline is None else meets(choice, now=now, deadline=whereto.deadline, seconds=seconds)
+    met = None if deadline is None else meets(choice, now=now, deadline=deadline, seconds=seconds, hours=within)
     return Outlook(
         estimate=made,
         choice=choice,
         pilots=pilots,
         seconds=seconds,
         now=now,
-        deadline=whereto.deadline,
+        deadline=deadline,
+        hours=within,
         met=met,
     )
 

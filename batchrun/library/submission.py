@@ -193,13 +193,16 @@ class Submission:
     def _outlook(self, tables: Tables, draft: Added | None) -> Outlook:
         """Of *draft*, on the terms of its run where this submit says nothing of them."""
         settings, terms = self._settings, self._wanted.terms or RunTerms()
-        whereto = Whereto(mode=Mode(terms.mode or settings.mode), deadline=terms.deadline)
+        whereto = Whereto(
+            mode=Mode(terms.mode or settings.mode), deadline=terms.deadline, hours=terms.hours or settings.hours
+        )
         if draft is not None and not draft.fresh:
             with Reading.open(Path(settings.db)) as reading:
                 run = reading.run(f"r-{draft.run}")
             whereto = Whereto(
                 mode=Mode(terms.mode or run.mode),
                 deadline=terms.deadline or run.deadline,
+                hours=terms.hours or run.hours,
                 jobs=run.total - draft.replaced,
                 left=max(0, run.left - draft.replaced),
             )

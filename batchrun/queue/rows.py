@@ -44,6 +44,7 @@ class RunSummary:
     cancelled: Millis | None = None
     possibly: int = 0  #: attempts that may have been billed, though their answers never came
     possibly_cost: Nanos = NOTHING  #: what they count for in `spent`: each its worst case, where one is known
+    hours: str | None = None  #: when its jobs may be sent, as `core.hours` reads it; None: always
     next_worst: Nanos | None = None  #: at most, of the cheapest job that may be next; None without a cap, or unknown
 
     @property
@@ -99,7 +100,7 @@ class Overview:
 
 RUN = """r.id, r.name, r.state, r.mode, r.loader, r.source, r.source_digest, r.account, r.account_name, a.origin,
        a.organization, a.workspace, a.name, r.budget, r.spent, r.reserved, r.created, r.deadline, r.done, r.cancelled,
-       r.possibly, r.possibly_cost"""
+       r.possibly, r.possibly_cost, r.hours"""
 """Of `runs r LEFT JOIN accounts a`."""
 
 PAUSE = "scope, subject, reason, message, since, until, probes, probed, hint"
@@ -109,7 +110,7 @@ def run_of(row: Sequence[Any], counts: Iterable[tuple[str, int]], next_worst: Na
     (id_, name, state, mode, loader, source, digest, account, wanted, origin, organization, workspace, word, *rest) = (
         row
     )
-    budget, spent, reserved, created, deadline, done, cancelled, possibly, possibly_cost = rest
+    budget, spent, reserved, created, deadline, done, cancelled, possibly, possibly_cost, hours = rest
     by_state: dict[State, int] = {}
     for one, n in counts:
         if n:
@@ -136,6 +137,7 @@ def run_of(row: Sequence[Any], counts: Iterable[tuple[str, int]], next_worst: Na
         next_worst=next_worst,
         possibly=possibly,
         possibly_cost=possibly_cost,
+        hours=hours,
     )
 
 

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from batchrun.core.claim import OpenRun
+from batchrun.core.hours import Hours, hours
 from batchrun.core.job import Millis, Nanos, RunId
 from batchrun.core.retry import LONGEST, RetryPolicy
 from batchrun.core.states import ARROWS, FINAL, RunState, State
+from batchrun.errors import UsageError
 from batchrun.queue import pauses
 from batchrun.queue.statement import Row, Statement, lit, param
 from batchrun.queue.tables import jobs, run_counts, runs
@@ -106,6 +108,7 @@ _WORK = Statement(
         runs.c.headers,
         runs.c.look,
         runs.c.deadline,
+        runs.c.hours,
         run_counts.c.model,
         run_counts.c.state,
         run_counts.c.n,
@@ -161,7 +164,7 @@ def work(tx: Transaction) -> list[OpenRun]:
 
 
 def _open_run(tx: Transaction, facts: Row, counts: Mapping[str, Mapping[State, int]]) -> OpenRun:
-    it, name, mode, priority, tries, account, budget, spent, reserved, betas, headers, look, deadline = facts
+    it, name, mode, priority, tries, account, budget, spent, reserved, betas, headers, look, deadline, sent = facts
     run = RunId(it)
     realtime: Mapping[str, int] = {}
     pilots: frozenset[str] = frozenset()
@@ -190,11 +193,21 @@ def _open_run(tx: Transaction, facts: Row, counts: Mapping[str, Mapping[State, i
         pilots=pilots,
         look=bool(look),
         deadline=deadline,
+        hours=_hours(name, sent),
         budget=budget,
         left=None if budget is None else Nanos(budget - spent - reserved),
         betas=tuple(json.loads(betas)),
         headers=json.loads(headers),
     )
+
+
+def _hours(name: str, text: str | None) -> Hours | None:
+    """Raises UsageError for what this machine cannot read, such as a time zone it has no data of."""
+    try:
+        return hours(text)
+    except ValueError as error:
+        hint = "`pip install tzdata` brings the time zones; `batchrun submit FILE --hours …` sets other hours"
+        raise UsageError(f"the hours of run {name} (`{text}`) cannot be read: they {error}", hint=hint) from None
 
 
 _BIND = Statement(

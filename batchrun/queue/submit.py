@@ -39,6 +39,7 @@ class RunTerms:
     look: bool | None = None  #: the first `pilot` jobs of this submit go, then a person looks at them; False by default
     on_unclear: str | None = None  #: "wait" by default
     tags: tuple[str, ...] | None = None
+    hours: str | None = None  #: when its jobs may be sent, as `core.hours` reads it; always by default
 
     @property
     def first(self) -> int | None:
@@ -60,6 +61,7 @@ class RunTerms:
             "look": None if self.look is None else int(self.look),
             "on_unclear": self.on_unclear,
             "tags": None if self.tags is None else json.dumps(self.tags, ensure_ascii=False),
+            "hours": self.hours,
         }
         return {name: value for name, value in said.items() if value is not None}
 

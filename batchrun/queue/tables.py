@@ -128,7 +128,7 @@ runs = sa.Table(
         server_default="wait",
     ),
     sa.Column("tags", sa.Text, nullable=False, server_default="[]"),  # JSON list of the user's words
-    sa.Column("hours", sa.Text),  # when its jobs may be sent, as `settings.values.hours` reads it; null: always
+    sa.Column("hours", sa.Text),  # when its jobs may be sent, as `core.hours` reads it; null: always
     sa.Column(
         "on_truncated",
         sa.Text,
@@ -423,6 +423,22 @@ buckets = sa.Table(
     sa.Column("learned", sa.BigInteger, nullable=False),
     sa.CheckConstraint("dimension IN ('input_tokens', 'output_tokens', 'requests')", name="dimension"),
 )
+
+hooks = sa.Table(
+    "hooks",  # what a user's command is told: once, and once more where the process died while it was told
+    metadata,
+    _id(),
+    sa.Column("subject", sa.Text, nullable=False, unique=True),  # what it is of, so that it is told of once
+    sa.Column("event", sa.Text, nullable=False),
+    sa.Column("run", Id),
+    sa.Column("at", sa.BigInteger, nullable=False),
+    sa.Column("detail", sa.Text, nullable=False, server_default="{}"),  # JSON object
+    sa.Column("begun", sa.Integer, nullable=False, server_default="0"),  # how often the command was started
+    sa.Column("ended", sa.BigInteger),  # null: still to be told
+    sa.CheckConstraint("event IN ('alert', 'done', 'pause')", name="event"),
+    sqlite_autoincrement=True,
+)
+_partial("ix_hooks_open", hooks.c.id, where="ended IS NULL")
 
 events = sa.Table(
     "events",  # append-only, prunable

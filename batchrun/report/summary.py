@@ -184,6 +184,10 @@ def _open(run: RunSummary, seen: Overview, now: Millis) -> Doing:
         return Doing(words="its cost cap leaves no money for another job", command=command)
     if run.left == run.n(State.HELD):
         return Doing(words="waits for a word from you", command=f"batchrun errors {word(run.name)}")
+    opens = opening(run, now)
+    if opens is not None and not run.sent:
+        command = "" if seen.workers else f"batchrun run {word(run.name)}"
+        return Doing(words=f"waits until {hour(opens, now)}", command=command)
     if seen.workers:
         return Doing(words="is being worked on")
     if run.left == run.n(State.IN_BATCH, State.HELD):
@@ -192,6 +196,20 @@ def _open(run: RunSummary, seen: Overview, now: Millis) -> Doing:
             command=f"batchrun run {word(run.name)}",
         )
     return Doing(words="nobody is running it", command=f"batchrun run {word(run.name)}")
+
+
+def opening(run: RunSummary, now: Millis) -> Millis | None:
+    """When what *run* has to send may be sent, if its hours keep it back now; None if they do not."""
+    if run.hours is None or not run.n(State.QUEUED, State.WAITING):
+        return None
+    from batchrun.core.hours import hours  # noqa: PLC0415  # time zones are for runs with hours
+
+    try:
+        read = hours(run.hours)
+    except ValueError:
+        return None  # the next pass says what is wrong with them
+    opens = None if read is None else read.opens(now)
+    return opens if opens is not None and opens > now else None
 
 
 def _penniless(run: RunSummary) -> bool:

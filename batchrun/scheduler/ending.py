@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from batchrun.core.claim import OpenRun
-from batchrun.core.figures import count, moment
-from batchrun.core.job import Nanos, RunId
+from batchrun.core.figures import count, hour, moment
+from batchrun.core.job import Millis, Nanos, RunId
 from batchrun.core.outcome import AccountStopped, Misrouted, Outcome, Reply, Stop, Unreachable
 from batchrun.core.pause import STOPS, Pause, PauseScope
 from batchrun.core.rewind import Rewound
@@ -116,6 +116,12 @@ def of_rewound(rewound: Rewound, spent: Nanos) -> Ended:
         hint="`batchrun run` goes on looking; `batchrun db release` sends at once, and perhaps pays twice",
         spent=spent,
     )
+
+
+def of_hours(runs: Sequence[tuple[OpenRun, Millis]], now: Millis, spent: Nanos) -> Ended:
+    """*runs* come with the moments at which they may be sent again."""
+    waits = [f"{run.name} waits until {hour(opens, now)}" for run, opens in runs]
+    return Ended(exit=Exit.OK, message="; ".join(waits), hint="a `batchrun run` sends it then", spent=spent)
 
 
 def of_money(runs: Sequence[OpenRun], left: Nanos | None, spent: Nanos) -> Ended:

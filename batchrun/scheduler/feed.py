@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from batchrun.core.choice import Choice, Mode, choose
 from batchrun.core.claim import OpenRun, Taken
-from batchrun.core.events import WayChosen
+from batchrun.core.events import HoursShut, WayChosen
 from batchrun.core.job import Millis, RunId
 from batchrun.core.pause import Pause
 from batchrun.core.ports import Clock
@@ -16,6 +16,9 @@ from batchrun.scheduler.lane import Lane
 from batchrun.scheduler.lanes import Lanes
 from batchrun.scheduler.standing import Standing
 from batchrun.scheduler.turns import Turns
+
+CLOSING = 2_000
+"""Milliseconds before the end of its hours from which on nothing of a run is claimed: it would leave too late."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +49,7 @@ class Feed:
         self._turns = Turns()
         self.choices: dict[RunId, Choice] = {}  #: which way each run goes, and why
         self._told: dict[RunId, bool] = {}  # which way was told of each
+        self._shut: dict[RunId, Millis] = {}  # until when, as was told of each
         self._packable: dict[tuple[RunId, str], int] = {}
         self._runs: dict[RunId, OpenRun] = {}
         self._queued: dict[tuple[RunId, str], int] = {}
@@ -83,6 +87,7 @@ class Feed:
             now=self._clock.wall(),
             deadline=run.deadline,
             seconds=self._lanes.seconds(run.unfinished),
+            hours=run.hours,
         )
 
     def ways(self) -> Iterator[WayChosen]:
@@ -107,9 +112,31 @@ class Feed:
 
     def _allowed(self, run: OpenRun, model: str) -> int | None:
         """How many jobs may be out: None for any number."""
-        if self.closed or run.id in self.foreign or run.id in self.penniless:
+        if self.closed or run.id in self.foreign or run.id in self.penniless or self._is_shut(run):
             return 0
         return self._standing.may_send(run.id, model, self._clock.wall())
+
+    def _is_shut(self, run: OpenRun) -> bool:
+        now = self._clock.wall()
+        return run.hours is not None and not (run.hours.open(now) and run.hours.open(Millis(now + CLOSING)))
+
+    def shut(self) -> list[tuple[OpenRun, Millis]]:
+        """Runs with something to send that their hours keep back, and until when; the first to open comes first."""
+        now = self._clock.wall()
+        found = [
+            (run, run.hours.opens(Millis(now + CLOSING)))
+            for run in self._runs.values()
+            if run.hours is not None and self._is_shut(run)
+            if run.id not in self.foreign and (run.queued or run.waiting)
+        ]
+        return sorted(found, key=lambda each: each[1])
+
+    def shut_news(self) -> Iterator[HoursShut]:
+        """Runs that wait for their hours of which that is news."""
+        for run, opens in self.shut():
+            if self._shut.get(run.id) != opens and run.hours is not None:
+                self._shut[run.id] = opens
+                yield HoursShut(at=self._clock.wall(), run=run.id, name=run.name, until=opens, hours=run.hours.text)
 
     def next_due(self, waiting: Sequence[tuple[RunId, str, Millis]]) -> Millis | None:
         """When the first of these waiting jobs is due that may be sent then."""

@@ -6,6 +6,7 @@ from batchrun.core.events import (
     BatchTurned,
     Draining,
     Event,
+    HoursShut,
     LimitsLearned,
     PassEnded,
     PassStarted,
@@ -22,6 +23,7 @@ from batchrun.core.ports import Sink, Store
 KEPT = (
     PassStarted,
     WayChosen,
+    HoursShut,
     Recovered,
     Throttled,
     LimitsLearned,

@@ -95,6 +95,10 @@ class Realtime:
             task.cancel()
         if entering:
             await asyncio.wait(entering)
+        return await self.give_back()
+
+    async def give_back(self) -> list[Claim]:
+        """Give back, and return, what will not leave any more."""
         unsent, self._unsent = self._unsent, []
         if unsent:
             await self._store.release(unsent, self._clock.wall())
@@ -119,7 +123,8 @@ class Realtime:
             return None
         finally:
             self.entering.pop(task, None)
-        if self.is_closed():
+        hours = run.hours
+        if self.is_closed() or (hours is not None and not hours.open(self._clock.wall())):
             lane.leave(None)
             lane.settle(claim, charged, None)
             self._unsent.append(claim)

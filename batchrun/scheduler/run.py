@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 
-from batchrun.core.claim import KnownAccount, LearnedLimit, OpenRun, Taken
+from batchrun.core.claim import Claim, KnownAccount, LearnedLimit, OpenRun, Taken
 from batchrun.core.events import (
     Draining,
     JobsSent,
@@ -29,6 +29,7 @@ from batchrun.scheduler.ending import (
     of_account,
     of_first_call,
     of_foreign,
+    of_hours,
     of_money,
     of_pause,
     of_rewound,
@@ -185,6 +186,7 @@ class Pass:
             if self._circuit.open:
                 self._identity.tell_circuit()
                 await self._call_back()  # one at a time asks whether the way is open again
+            self._free(await self._realtime.give_back())  # their hours ended while the limiter held them
             for lane in self._lanes:
                 if lane.blocked_for() >= LONG:
                     await self._call_back(lane)  # the user may cancel, pause or stop while it rests
@@ -274,17 +276,25 @@ class Pass:
             if next(self._feed.open(), None) is not None:
                 return SOON
         stays = not (self._terms.once or self._terms.detach)
+        shut = self._feed.shut() if stays else []
+        opening = IDLE
+        if shut:
+            for news in self._feed.shut_news():
+                self._journal.tell(news)
+            opening = min(IDLE, max(SOON, (shut[0][1] - self._clock.wall()) / 1000.0))
         if self._may_pack() and (stays or not self._batching.full):
             asking = self._circuit.open
             rest = max(self._batching.rest(asking=asking), self._circuit.rest(self._clock.steady()))
-            return min(IDLE, max(SOON, rest))
+            return min(opening, max(SOON, rest))
         rewound = self._batching.rewound is not None and self._feed.wants
         if (self._batching.out or rewound) and stays:
-            return min(IDLE, max(SOON, self._batching.rest()))
+            return min(opening, max(SOON, self._batching.rest()))
         if self._terms.once:
             return None
         due = self._feed.next_due(await self._store.next_due())
-        return None if due is None else min(LOOK, max(0.0, (due - self._clock.wall()) / 1000.0))
+        if due is None:
+            return opening if shut else None
+        return min(LOOK, max(0.0, (due - self._clock.wall()) / 1000.0))
 
     async def _pause(self, seconds: float) -> None:
         """Wait until something came home, a stop is wished, or *seconds* have passed."""
@@ -414,7 +424,10 @@ class Pass:
         await self._call_back()
 
     async def _call_back(self, lane: Lane | None = None) -> None:
-        for claim in await self._realtime.call_back(lane):
+        self._free(await self._realtime.call_back(lane))
+
+    def _free(self, given_back: Sequence[Claim]) -> None:
+        for claim in given_back:
             self._purse.free(claim)
             self._standing.free(claim)
 
@@ -443,4 +456,7 @@ class Pass:
             return of_pause(pause, spent)
         if self._feed.foreign:
             return of_foreign(self._feed.foreign, spent)
+        shut = self._feed.shut()
+        if shut:
+            return of_hours(shut, self._clock.wall(), spent)
         return Ended(exit=Exit.OK, spent=spent)

@@ -121,6 +121,14 @@ _ALL = (
         "perhaps pay twice).",
     ),
     Option(
+        name="hours",
+        read=values.hours,
+        default=None,
+        metavar="HOURS",
+        help="When jobs may be sent: '22:00-06:00 Europe/Berlin', 'mon-fri 20:00-07:00 UTC'; several with commas; or "
+        "always.",
+    ),
+    Option(
         name="grace",
         read=values.span(0, 3_600),
         default=60.0,

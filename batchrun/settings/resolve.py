@@ -36,6 +36,7 @@ class Settings:
     tries: int
     on_crash: str  #: a value of `core.claim.OnCrash`
     on_unclear: str
+    hours: str | None  #: as `core.hours` reads it
     grace: float
     api_version: str | None
     base_url: str

@@ -86,6 +86,15 @@ def span(least: float, most: float) -> Read:
     return read
 
 
+def hours(raw: object) -> str:
+    """When jobs may be sent, as `core.hours` reads it, with single blanks."""
+    from batchrun.core.hours import hours as read  # noqa: PLC0415  # only who sets hours pays for time zones
+
+    words = " ".join(text(raw).split())
+    read(words)
+    return words
+
+
 def api_version(raw: object) -> str:
     if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", str(raw)):
         raise ValueError("must be a version of the API, such as 2023-06-01")

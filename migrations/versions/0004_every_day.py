@@ -45,3 +45,20 @@ def upgrade() -> None:
         sa.UniqueConstraint("remote_id", name="uq_past_batches_remote_id"),
     )
     op.execute("CREATE INDEX ix_requests_shared ON requests (shared) WHERE shared IS NOT NULL")
+    op.create_table(
+        "hooks",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("subject", sa.Text(), nullable=False),
+        sa.Column("event", sa.Text(), nullable=False),
+        sa.Column("run", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("detail", sa.Text(), server_default="{}", nullable=False),
+        sa.Column("begun", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("ended", sa.BigInteger(), nullable=True),
+        sa.CheckConstraint("event IN ('alert', 'done', 'pause')", name=op.f("ck_hooks_event")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_hooks")),
+        sa.UniqueConstraint("subject", name=op.f("uq_hooks_subject")),
+        sqlite_autoincrement=True,
+    )
+    where = sa.text("ended IS NULL")
+    op.create_index("ix_hooks_open", "hooks", ["id"], sqlite_where=where, postgresql_where=where)

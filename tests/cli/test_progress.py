@@ -222,6 +222,7 @@ def test_json_lines_are_records_with_times_and_money() -> None:
 
 EVENTS: list[events.Event] = [
     events.PassStarted(at=AT, runs=((RUN, "small"),)),
+    events.HoursShut(at=AT, run=RUN, name="small", until=AT, hours="22:00-06:00 UTC"),
     events.WayChosen(at=AT, run=RUN, name="small", batch=True, why="half the price", rescue=AT),
     events.Recovered(at=AT, released=2, unknown=1),
     sent(3),
@@ -246,6 +247,7 @@ def test_every_event_has_words_and_a_record() -> None:
     assert {type(event) for event in EVENTS} == set(get_args(events.Event))
     assert [telling.sentence(event) for event in EVENTS] == [
         "working on small",
+        f"run small waits until {NOW}: it is sent 22:00-06:00 UTC",
         f"run small goes in batches: half the price; what is not done by {NOW} goes in realtime",
         "taken over from a worker that died: 2 jobs never left, 1 request may have been billed",
         "3 jobs sent",

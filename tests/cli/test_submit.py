@@ -5,6 +5,7 @@ import re
 import sqlite3
 import sys
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -595,3 +596,30 @@ def test_an_input_that_names_itself_cleverly_moves_no_cursor(batchrun: Batchrun,
     shown = batchrun("submit", name, "--simulate", "--no-run")
     assert "\x1b" not in shown.err
     assert "a\\x1b[2Jb" in shown.err
+
+
+def test_a_run_waits_for_its_hours_and_every_screen_says_until_when(batchrun: Batchrun, tmp_path: Path) -> None:
+    jobs_file(tmp_path / "night.jsonl", ["one", "two"])
+    now = datetime.now(UTC)
+    sent = f"{now + timedelta(hours=2):%H}:00-{now + timedelta(hours=3):%H}:00 UTC"
+    shown = batchrun("submit", "night.jsonl", "--simulate", "--hours", sent)
+    assert shown.code == 0
+    assert "night waits until " in shown.err
+    assert "queued=2" in shown.err
+    status = batchrun("status", "--simulate")
+    assert f"sent {sent}" in status.out
+    assert "Waits until " in status.out
+    (run,) = json.loads(batchrun("status", "--simulate", "--json").out)["runs"]
+    assert run["hours"] == sent
+    assert run["hours_open"].endswith(":00:00Z")
+    assert "night waits until " in batchrun("run", "--once", "--simulate").err
+    dry = batchrun("submit", "night.jsonl", "--again", "--simulate", "--hours", sent, "--dry-run")
+    assert f"hours   {sent}; nothing is sent before " in dry.err
+    shown = batchrun("submit", "night.jsonl", "--simulate", "--hours", "always")
+    assert "succeeded=2" in shown.err
+
+
+def test_hours_that_are_none_are_refused_before_anything_is_read(batchrun: Batchrun) -> None:
+    shown = batchrun("submit", "night.jsonl", "--simulate", "--hours", "22:00-06:00 Berlin")
+    assert shown.code == 2
+    assert "--hours: `hours` must end with a time zone such as Europe/Berlin or UTC: `Berlin` is none here" in shown.err

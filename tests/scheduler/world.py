@@ -153,6 +153,7 @@ class World:
         deadline: Millis | None = None,
         on_unclear: str = "wait",
         look: bool = False,
+        hours: str | None = None,
     ) -> RunId:
         """A run with one job for each prompt; its key is `name-number`."""
         with self.engine.begin() as tx:
@@ -165,6 +166,7 @@ class World:
                 deadline=deadline,
                 on_unclear=on_unclear,
                 look=int(look),
+                hours=hours,
                 priority=priority,
                 source="[]",
                 created=0,

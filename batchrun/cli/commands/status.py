@@ -104,6 +104,8 @@ class _Drawing:
         flow(screen, [name, f"  {run.ref}  {run.mode}", f"  {times}", *items(f"   {money}")])
         if run.left and run.mode != Mode.REALTIME:
             flow(screen, words(_way(run, self.now)))
+        if run.left and run.hours is not None:
+            flow(screen, words(clean(f"sent {run.hours}")))
         screen.line()
         share = run.finished / run.total if run.total else 1.0
         bar = screen.bar(share, min(BAR, screen.width), started=run.sent / run.total if run.total else 0.0)
@@ -247,6 +249,8 @@ def _run(run: RunSummary, seen: Overview, now: Millis) -> dict[str, Any]:
         "files": list(run.sources),
         "created": at(run.created),
         "deadline": at(run.deadline),
+        "hours": run.hours,
+        "hours_open": at(summary.opening(run, now)),
         "done": at(run.done),
         "cancelled": at(run.cancelled),
         "way": None if way is None else way.value,

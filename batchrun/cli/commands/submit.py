@@ -66,6 +66,7 @@ MOST_LOOKED_AT = 10_000
     help="Send the first N jobs, in realtime, and stop so that you can look; `batchrun resume` lets the rest go.",
 )
 @click.option("--no-pilot", is_flag=True, help="Put all jobs into batches at once, without one of each kind ahead.")
+@options.setting("hours")
 @options.setting("on_unclear")
 @options.setting("tries")
 @options.setting("on_crash")
@@ -174,6 +175,7 @@ def _terms(settings: Settings, deadline: Millis | None, pilot: int | None, *, no
         tries=settings.tries if said("tries") else None,
         on_crash=OnCrash(settings.on_crash) if said("on_crash") else None,
         on_unclear=settings.on_unclear if said("on_unclear") else None,
+        hours=settings.hours if said("hours") else None,
         budget=settings.max_cost,
         pilot=0 if no_pilot else pilot,
         look=None if pilot is None and not no_pilot else not no_pilot,
