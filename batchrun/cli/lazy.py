@@ -39,6 +39,7 @@ COMMANDS: Mapping[str, Entry] = {
     "pause": Entry("pause:pause", "send nothing more of a run, a model, or at all", "Act"),
     "resume": Entry("resume:resume", "lift pauses, so that the next run tries at once", "Act"),
     "export": Entry("export:export", "JSONL, CSV, or Anthropic's results format", "Take away"),
+    "runs": Entry("runs:runs", "all runs: list, show, set, tag, rename, rm, prune", "Care"),
     "db": Entry("db:db", "the database: check, backup, restore, vacuum", "Care"),
     "config": Entry("config:config", "settings, and where each came from", "Care"),
     "simulator": Entry("simulator:simulator", "serve the simulated API on this machine", "Care"),

@@ -370,6 +370,9 @@ attempts = sa.Table(
 )
 _partial("ix_attempts_request_id", attempts.c.request_id, where="request_id IS NOT NULL")
 _partial("ix_attempts_out", attempts.c.worker, where="outcome IS NULL")
+_partial(
+    "ix_attempts_batch", attempts.c.batch, where="batch IS NOT NULL"
+)  # else letting go of a batch walks all attempts
 _partial("ix_attempts_ended", attempts.c.ended, where="via = 'realtime' AND ended IS NOT NULL")  # what just happened
 
 results = sa.Table(

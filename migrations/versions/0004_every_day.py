@@ -62,3 +62,4 @@ def upgrade() -> None:
     )
     where = sa.text("ended IS NULL")
     op.create_index("ix_hooks_open", "hooks", ["id"], sqlite_where=where, postgresql_where=where)
+    op.execute("CREATE INDEX ix_attempts_batch ON attempts (batch) WHERE batch IS NOT NULL")

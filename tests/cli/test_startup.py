@@ -38,6 +38,7 @@ LOOKING = {
     "batches": ["batches"],
     "config": ["config", "show"],
     "db": ["db", "info"],
+    "runs": ["runs"],
     "help": ["help", "status"],
 }
 
