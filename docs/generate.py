@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from functools import partial
 from pathlib import Path
 
 from batchrun.core.states import ARROWS, FINAL, State
+from batchrun.library.schemas import WHAT, schema_of
+from batchrun.settings.tables import tables
 
 DOCS = Path(__file__).parent
 
@@ -49,11 +53,18 @@ def life_of_a_job() -> str:
     return "\n".join(lines)
 
 
-PAGES = {"life-of-a-job.md": life_of_a_job}
+def schema(what: str) -> str:
+    """The JSON Schema of *what*; the models are those of the table's own day, so that it grows stale with the table."""
+    models = tables("auto", {}).models
+    return json.dumps(schema_of(what, models, models.date), indent=2, ensure_ascii=False) + "\n"
+
+
+PAGES = {"life-of-a-job.md": life_of_a_job} | {f"schema/{what}.json": partial(schema, what) for what in WHAT}
 
 
 def main() -> None:
     for name, page in PAGES.items():
+        (DOCS / name).parent.mkdir(exist_ok=True)
         (DOCS / name).write_text(page(), encoding="utf-8")
 
 

@@ -41,6 +41,7 @@ COMMANDS: Mapping[str, Entry] = {
     "export": Entry("export:export", "JSONL, CSV, or Anthropic's results format", "Take away"),
     "runs": Entry("runs:runs", "all runs: list, show, set, tag, rename, rm, prune", "Care"),
     "db": Entry("db:db", "the database: check, backup, restore, vacuum", "Care"),
+    "schema": Entry("schema:schema", "JSON Schemas of job files and settings, for editors", "Care"),
     "config": Entry("config:config", "settings, and where each came from", "Care"),
     "simulator": Entry("simulator:simulator", "serve the simulated API on this machine", "Care"),
     "help": Entry("help:topics", "a command, or: exit-codes, environment", "Care"),

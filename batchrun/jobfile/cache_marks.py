@@ -11,7 +11,7 @@ from batchrun.jobfile.faults import Fault, Path, article
 MOST = 4
 """Marks in one request: the API's refusal says so (prompt caching page, 2026-09)."""
 
-_TTLS = ("5m", "1h")
+TTLS = ("5m", "1h")
 _HINT = 'for example `{"type": "ephemeral"}`, or with `"ttl": "1h"`'
 
 
@@ -43,7 +43,7 @@ def _of_mark(here: Path, mark: Any) -> Iterator[Fault]:
             message=f'`type` of a `cache_control` must be "ephemeral", not {said}',
             hint=_HINT,
         )
-    elif mark.get("ttl") is not None and mark["ttl"] not in _TTLS:
+    elif mark.get("ttl") is not None and mark["ttl"] not in TTLS:
         yield Fault(
             code=Code.CACHE_CONTROL,
             path=(*here, "ttl"),

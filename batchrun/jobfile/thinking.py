@@ -20,7 +20,7 @@ ROOM = 64
 """Tokens of `max_tokens` below which a model that thinks can hardly come to its answer. A guess on the low side: how
 much it thinks is its own choice."""
 
-_TYPES = frozenset({"adaptive", "between_tools", "disabled", "enabled"})
+TYPES = frozenset({"adaptive", "between_tools", "disabled", "enabled"})
 _OFF = frozenset({"disabled", "between_tools"})
 
 
@@ -29,7 +29,7 @@ def check_thinking(value: Any, model: Model | None, _rules: Rules) -> Iterator[F
     if not isinstance(value, dict):
         said = f"`thinking` must be an object, not {article(value)}"
         yield Fault(code=Code.THINKING, path=("thinking",), message=said, hint='for example `{"type": "adaptive"}`')
-    elif model is not None and model.thinking is not None and kind in _TYPES and kind not in model.thinking:
+    elif model is not None and model.thinking is not None and kind in TYPES and kind not in model.thinking:
         takes = " or ".join(f"`{each}`" for each in sorted(model.thinking)) or "none"
         yield Fault(
             code=Code.THINKING,

@@ -98,7 +98,7 @@ def check_tool_choice(value: Any, model: Model | None, _rules: Rules) -> Iterabl
     )
 
 
-_TYPES = ("any", "auto", "none", "tool")
+CHOICES = ("any", "auto", "none", "tool")
 FORCED = frozenset({"any", "tool"})
 """Types of a `tool_choice` that force one."""
 
@@ -106,7 +106,7 @@ FORCED = frozenset({"any", "tool"})
 def faults_of_choice(request: Mapping[str, Any]) -> Iterator[Fault]:
     """What is wrong with `tool_choice` beside the tools there are."""
     choice, tools = request.get("tool_choice"), request.get("tools")
-    if not isinstance(choice, dict) or choice.get("type") not in _TYPES or request.get("mcp_servers"):
+    if not isinstance(choice, dict) or choice.get("type") not in CHOICES or request.get("mcp_servers"):
         return
     if not tools:
         yield Fault(

@@ -60,7 +60,18 @@ def _bands(value: Any) -> str:
     )
 
 
-_KEYS: dict[str, dict[str, Callable[[Any], str]]] = {
+SHAPES: dict[Callable[[Any], str], dict[str, Any]] = {
+    _whole: {"type": "integer", "minimum": 1},
+    _truth: {"type": "boolean"},
+    _dollars: {"type": "number", "minimum": 0, "maximum": MOST_PRICE},
+    _words: {"type": "array", "items": {"type": "string"}},
+    _day: {"type": "string", "format": "date"},
+    _fast: {"type": "object"},
+    _bands: {"type": "array", "items": {"type": "object"}},
+}
+"""What each check takes, as JSON Schema."""
+
+KEYS: dict[str, dict[str, Callable[[Any], str]]] = {
     "limits": {"requests": _whole, "input_tokens": _whole, "output_tokens": _whole},
     "prices": _RATES | {"fast": _fast, "bands": _bands},
     "models": {
@@ -92,7 +103,7 @@ def check(table: str, rows: Any) -> Iterator[tuple[tuple[str, ...], str]]:
         if not isinstance(row, dict):
             yield (name,), f"`{table}.{name}` must be a table"
             continue
-        for key, fault in _faults(_KEYS[table], row):
+        for key, fault in _faults(KEYS[table], row):
             yield (name, key), fault
 
 

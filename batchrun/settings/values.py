@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from batchrun.core.figures import MOST_DOLLARS, parse_dollars
@@ -31,25 +32,39 @@ def path(raw: object) -> str:
     return text(raw)
 
 
-def integer(least: int, most: int) -> Read:
-    def read(raw: object) -> int:
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A whole number within bounds."""
+
+    least: int
+    most: int
+
+    def __call__(self, raw: object) -> int:
         if isinstance(raw, str) and re.fullmatch(r"\d{1,12}", raw.strip().replace("_", "").replace(",", "")):
             raw = int(raw.strip().replace("_", "").replace(",", ""))
-        if not isinstance(raw, int) or isinstance(raw, bool) or not least <= raw <= most:
-            raise ValueError(f"must be a whole number from {least:,} to {most:,}")
+        if not isinstance(raw, int) or isinstance(raw, bool) or not self.least <= raw <= self.most:
+            raise ValueError(f"must be a whole number from {self.least:,} to {self.most:,}")
         return raw
 
-    return read
+
+integer = Whole  # as the settings read: a reader is made like a function
 
 
-def choice(*allowed: str) -> Read:
-    def read(raw: object) -> str:
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One of some words."""
+
+    allowed: tuple[str, ...]
+
+    def __call__(self, raw: object) -> str:
         word = str(raw) if isinstance(raw, str | int) and not isinstance(raw, bool) else ""
-        if word not in allowed:
-            raise ValueError(f"must be one of {', '.join(allowed)}")
+        if word not in self.allowed:
+            raise ValueError(f"must be one of {', '.join(self.allowed)}")
         return word
 
-    return read
+
+def choice(*allowed: str) -> Choice:
+    return Choice(allowed)
 
 
 def amount(raw: object) -> int:
@@ -74,16 +89,21 @@ def duration(raw: object) -> float:
     return sum(float(number) * _UNITS[unit] for number, unit in parts)
 
 
-def span(least: float, most: float) -> Read:
+@dataclass(frozen=True, slots=True)
+class Span:
     """A duration within bounds, in seconds."""
 
-    def read(raw: object) -> float:
+    least: float
+    most: float
+
+    def __call__(self, raw: object) -> float:
         seconds = duration(raw)
-        if not least <= seconds <= most:
-            raise ValueError(f"must be from {least:g} to {most:g} seconds")
+        if not self.least <= seconds <= self.most:
+            raise ValueError(f"must be from {self.least:g} to {self.most:g} seconds")
         return seconds
 
-    return read
+
+span = Span
 
 
 def hours(raw: object) -> str:

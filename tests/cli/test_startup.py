@@ -26,7 +26,7 @@ HEAVY = {
     "sqlalchemy",
     "yaml",
 }
-ACTING = {"submit", "run", "retry", "cancel", "pause", "resume", "check", "convert", "simulator", "wait"}
+ACTING = {"submit", "run", "retry", "cancel", "pause", "resume", "check", "convert", "schema", "simulator", "wait"}
 LOOKING = {
     "status": ["status"],
     "watch": ["watch"],
