@@ -57,7 +57,8 @@ class Wish:
     once: bool = False
     detach: bool = False  #: end once everything is sent, though batches are out
     max_cost: Nanos | None = None
-    seconds: float | None = None  #: the time given: after it the pass drains and ends with Exit.PENDING
+    seconds: float | None = None  #: the time given: after it the pass drains and ends with `over`
+    over: Exit = Exit.PENDING
     until: Callable[[], bool] | None = None  #: asked each second: once it says so, the pass drains and ends well
 
 
@@ -147,7 +148,8 @@ async def _pass(
         return ended if received[0] is signal.SIGINT else replace(ended, exit=Exit.TERMINATED)
     if not (limit.reached or limit.message):
         return ended
-    return replace(ended, exit=Exit.OK if limit.reached else Exit.PENDING, message=limit.message, hint="")
+    hint = "the rest is queued: `batchrun run` goes on" if wish.over is Exit.DURATION and not limit.reached else ""
+    return replace(ended, exit=Exit.OK if limit.reached else wish.over, message=limit.message, hint=hint)
 
 
 def ask(settings: Settings, question: Callable[[BatchApi], Awaitable[T]]) -> T:

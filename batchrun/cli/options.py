@@ -15,7 +15,7 @@ import click
 from batchrun import __version__
 from batchrun.cli.call import Call
 from batchrun.cli.output import Format
-from batchrun.errors import Exit
+from batchrun.errors import Exit, UsageError
 
 if TYPE_CHECKING:
     from batchrun.core.select import Selection
@@ -176,6 +176,18 @@ def setting(name: str, help: str = "") -> Decorator:  # noqa: A002  # click's wo
         return click.option(option.flag, name, metavar=option.metavar, help=help or option.help)(function)
 
     return decorate
+
+
+def seconds(flag: str, text: str | None) -> float | None:
+    """The time that *flag* gives, as `settings.values.duration` reads it; None where it was not given."""
+    from batchrun.settings.values import duration
+
+    if text is None:
+        return None
+    try:
+        return duration(text)
+    except ValueError as error:
+        raise UsageError(f"`{flag} {text}` {error}") from None
 
 
 def json(function: Function) -> Function:

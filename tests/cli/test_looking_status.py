@@ -186,6 +186,8 @@ def test_the_document(batchrun: Batchrun, looked_at: Path) -> None:
                 "files": ["jobs.jsonl"],
                 "created": "2026-11-20T12:00:00Z",
                 "deadline": None,
+                "hours": None,
+                "hours_open": None,
                 "done": None,
                 "cancelled": None,
                 "way": "realtime",

@@ -12,13 +12,15 @@ from batchrun.cli.call import Call
 from batchrun.cli.flow import advice, flow, items, words
 from batchrun.cli.output import amount, at, document
 from batchrun.cli.screen import Mark, Screen, Tone, clean
+from batchrun.cli.verdict import verdict
 from batchrun.core.choice import Mode
 from batchrun.core.figures import count, hour
 from batchrun.core.job import Millis
 from batchrun.core.pause import Pause, PauseScope
 from batchrun.core.settling import decided_by
 from batchrun.core.states import RunState, State
-from batchrun.errors import Exit
+from batchrun.errors import Exit, UsageError
+from batchrun.queue.attendance import last_worked
 from batchrun.queue.batchlist import held_for, rewound
 from batchrun.queue.batchrows import BatchRow
 from batchrun.queue.reading import NoQueue, Reading
@@ -33,16 +35,30 @@ NAMED = 4
 BAR = 32
 
 
-@options.command("batchrun status", "batchrun status nightly", "batchrun status --json | jq '.runs[0].counts'")
+@options.command(
+    "batchrun status",
+    "batchrun status nightly",
+    "batchrun status --json | jq '.runs[0].counts'",
+    "batchrun status --check --stale 2h --quiet || mail -s 'batchrun is stuck' me",
+)
 @options.optional_run
 @click.option("--all", "every", is_flag=True, help="Every run, not only the newest and those that are not done.")
 @click.option("--check", is_flag=True, help="Exit with 8 while jobs are left, with 1 if some failed.")
+@click.option(
+    "--stale",
+    metavar="TIME",
+    help="With --check: jobs that are left are fine, unless nobody has worked on them for so long (90m, 2h).",
+)
 @options.json
-def status(call: Call, run: str | None, every: bool, check: bool, json: bool) -> Exit:
+def status(call: Call, run: str | None, every: bool, check: bool, stale: str | None, json: bool) -> Exit:
     """Show where every job is: how far each run is, what it cost, who works on it, what is paused.
 
-    Without RUN every run that is not done and the newest others.
+    Without RUN every run that is not done and the newest others. With --check and --quiet it says nothing when all is
+    well, and else what is not, in a line.
     """
+    if stale is not None and not check:
+        raise UsageError("`--stale` says when a check finds fault", hint="add --check")
+    patience = options.seconds("--stale", stale)
     try:
         with call.reading() as reading:
             seen = reading.overview(every=every)
@@ -50,8 +66,9 @@ def status(call: Call, run: str | None, every: bool, check: bool, json: bool) ->
             if json:
                 since = at(rewound(reading))
                 document(call.screen, "status", _record(call, seen, runs) | {"rewound": since})
-            else:
+            elif not (check and call.screen.quiet):
                 _Drawing(call, reading, seen).draw(runs, alone=run is not None)
+            worked = last_worked(reading) if patience is not None and not seen.workers else None
     except NoQueue as none:
         if check or run is not None or call.flags.db is not None:
             raise
@@ -61,14 +78,9 @@ def status(call: Call, run: str | None, every: bool, check: bool, json: bool) ->
             call.screen.line("No queue here yet.")
             call.screen.say(none.hint)
         return Exit.OK
-    return _verdict(runs) if check else Exit.OK
-
-
-def _verdict(runs: Sequence[RunSummary]) -> Exit:
-    """Whether all is done, and done well: the newest run's failures count, and any run's jobs that are left."""
-    if any(run.state is RunState.LOADING or (run.state is RunState.OPEN and run.left) for run in runs):
-        return Exit.PENDING
-    return Exit.FAILED_JOBS if runs and runs[0].n(State.FAILED) else Exit.OK
+    if not check:
+        return Exit.OK
+    return verdict(call, seen, runs, patience, worked)
 
 
 class _Drawing:

@@ -13,7 +13,7 @@ from batchrun.cli.call import Call
 from batchrun.cli.screen import clean
 from batchrun.core.figures import count
 from batchrun.core.states import RunState, State
-from batchrun.errors import Exit, UsageError, WorkerBusy
+from batchrun.errors import Exit, WorkerBusy
 from batchrun.report.cures import word
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def wait(call: Call, runs: tuple[str, ...], timeout: str | None, json: bool, **f
     left that no waiting brings about, or when the time is over; else as `run` does. Ctrl-C loses nothing.
     """
     settings = call.settings_with(**flags)
-    seconds = None if timeout is None else _seconds(timeout)
+    seconds = options.seconds("--timeout", timeout)
     with call.reading() as reading:
         named = tuple(dict.fromkeys(reading.run(run).id for run in runs))
         if not named:
@@ -84,15 +84,6 @@ def wait(call: Call, runs: tuple[str, ...], timeout: str | None, json: bool, **f
             return _pending(call, found, over)
         break
     return Exit.FAILED_JOBS if any(run.n(State.FAILED) for run in found) else Exit.OK
-
-
-def _seconds(text: str) -> float:
-    from batchrun.settings.values import duration
-
-    try:
-        return duration(text)
-    except ValueError as error:
-        raise UsageError(f"`--timeout {text}` {error}") from None
 
 
 def _look(call: Call, refs: Sequence[str]) -> list[RunSummary]:
