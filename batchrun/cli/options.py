@@ -137,8 +137,35 @@ def optional_run(function: Function) -> Function:
     return click.argument("run", default=None, required=False, metavar="[RUN]")(function)
 
 
-def files(function: Function) -> Function:
-    return click.argument("files", nargs=-1, required=True, metavar="FILE...")(function)
+def job_files(function: Function) -> Function:
+    """`FILE...`, and the flags that make jobs of data; the command gets `inputs: Inputs`."""
+
+    @functools.wraps(function)
+    def called(*args: Any, files: tuple[str, ...], set_: tuple[str, ...], id_: str | None, **named: Any) -> Any:
+        from batchrun.library.inputs import Flags, inputs_of
+
+        said = {name: named.pop(name) for name in ("template", "data", "prompt", "system", "model", "max_tokens")}
+        return function(*args, inputs=inputs_of(files, Flags(sets=set_, id=id_, **said)), **named)
+
+    flags = [
+        click.argument("files", nargs=-1, metavar="FILE..."),
+        click.option("--data", multiple=True, metavar="FILE", help="The rows for the template of the job file."),
+        click.option("--template", metavar="FILE", help="The job file whose template makes jobs of the rows in FILE."),
+        click.option(
+            "--set", "set_", multiple=True, metavar="K=V", help="A variable of the template; wins over all others."
+        ),
+        click.option(
+            "--prompt", metavar="TEXT", help="Make a job of each row: names in {{ }} are its columns; @FILE reads it."
+        ),
+        click.option("--system", metavar="TEXT", help="With --prompt: the system prompt."),
+        click.option("--model", metavar="MODEL", help="With --prompt: the model."),
+        click.option("--max-tokens", type=click.IntRange(1), metavar="N", help="With --prompt: the longest answer."),
+        click.option("--id", "id_", metavar="TEXT", help="With --prompt: each job's id, such as '{{ sku }}'."),
+    ]
+    made: Any = called
+    for flag in reversed(flags):
+        made = flag(made)
+    return made  # type: ignore[no-any-return]  # the same function with other arguments
 
 
 def formats(*allowed: Format) -> Decorator:

@@ -58,6 +58,16 @@ class Code(StrEnum):
     CANNOT_CONVERT = "BR042", "something of another program's file without which the job would be another one"
     FOREIGN = "BR043", "a file made for another program, which `batchrun convert` turns into a job file"
 
+    NOT_CSV = "BR050", "a table that cannot be read: its header, its quotes, or rows of another width"
+    NOT_A_ROW = "BR051", "data that are no row: not an object, or a value that JSON has no word for"
+    TABLE = "BR052", "a table as a job file: a prompt makes jobs of its rows"
+    NO_TEMPLATE = "BR053", "data, variables or a matrix without a template, or a template without data"
+    TEMPLATE = "BR054", "a text of a template that is no template"
+    DATA = "BR055", "`data` of a file is neither a path below its folder nor a list of rows"
+    VARIABLES = "BR056", "`vars` or `matrix` of a file do not have the form of names with their values"
+    NO_COLUMN = "BR057", "a template names what a row does not have"
+    NOT_RENDERED = "BR058", "a template gives nothing for a row: it fails, or goes without measure"
+
     # BR101 (an id that stands twice) is found by the queue's index, and written down there.
     ID = "BR102", "an id is not text of 1 to 512 characters"
     MAX_TOKENS = "BR103", "`max_tokens` is not a whole number from 1"

@@ -10,6 +10,9 @@ from pathlib import PurePath
 from typing import Any
 
 from batchrun.jobfile.codes import Code
+from batchrun.jobfile.compressed import bare
+from batchrun.jobfile.csvrows import columns_of, is_table
+from batchrun.jobfile.excerpt import shown
 from batchrun.jobfile.faults import Fault
 from batchrun.jobfile.parameters import ANTHROPIC, SHORT
 
@@ -19,39 +22,46 @@ HEAD = 1 << 16
 
 class Layout(Enum):
     JSON_LINES = auto()
+    JSON_LIST = auto()  #: a list of jobs
+    REQUESTS = auto()  #: the body of a batch: `{"requests": [ … ]}`
     YAML = auto()
 
 
 _SIGNS = (
-    (b"\x1f\x8b", "compressed with gzip", "`gunzip -c FILE | batchrun submit -`"),
-    (b"\x28\xb5\x2f\xfd", "compressed with zstd", "`zstd -dc FILE | batchrun submit -`"),
     (b"PK\x03\x04", "a ZIP archive or a spreadsheet", "a job file is plain text"),
-    (b"PAR1", "a Parquet file", "a job file is plain text"),
+    (b"PAR1", "a Parquet file", "its rows are data for a template: --data FILE, or --prompt '…'"),
     (b"SQLite format 3\0", "a SQLite database", "a job file is plain text"),
     (b"%PDF-", "a PDF", "a job file is plain text"),
 )
 _YAML_KEY = re.compile(r"""(?:[A-Za-z_][\w-]*|"[^"]*"|'[^']*')[ \t]*:(?:\s|$)""")
+REQUESTS = re.compile(r'\s*\{\s*"requests"\s*:\s*\[')
+"""How the body of a batch begins."""
 _OBJECT = re.compile(r"^\{.*[^\s{]", re.MULTILINE)
 """A line that is more than an opening brace."""
-_WANTED = "a job file is JSON objects, one in each line, or YAML with `version: 1` and `jobs:`"
+TABLES = frozenset({".csv", ".tsv", ".tab"})
+_LISTED = 12
+_TELLING = frozenset({"text", "prompt", "content", "question", "body", "review", "abstract", "message", "input"})
+"""Columns that are likely to hold what is asked about."""
+_WANTED = "a job file is JSON objects, one in each line or in a list, or YAML with `version: 1` and `jobs:`"
 
 
 def layout_of(head: bytes, name: str) -> Layout | Fault:
     """The layout of a file that begins with *head* (HEAD bytes, or all it has)."""
     if not head.removeprefix(codecs.BOM_UTF8).strip():
         return Fault(code=Code.EMPTY, message="this file is empty") if len(head) < HEAD else Layout.JSON_LINES
-    for sign, what, hint in _SIGNS:
-        if head.startswith(sign):
-            return Fault(code=Code.BINARY, message=f"this is {what}, not a job file", hint=hint)
-    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) and b"\0" in head:
-        return Fault(code=Code.BINARY, message="this is text in UTF-16", hint="`iconv -f UTF-16 -t UTF-8 FILE`")
+    if (fault := not_text(head)) is not None:
+        return fault
     text = head.decode("utf-8", "replace").removeprefix("\ufeff").lstrip()
     first, _, rest = text.partition("\n")
     goes_on = _OBJECT.search(rest) is not None
-    suffix = PurePath(name).suffix.lower()
+    suffix = PurePath(bare(name)).suffix.lower()
+    if suffix in TABLES and not text.startswith(("{", "[")):
+        return table(first, name, tabs=suffix != ".csv")
     yaml, lines = suffix in {".yaml", ".yml"}, suffix in {".jsonl", ".ndjson", ".json"}
     if not goes_on and (b"\0" in head or not (yaml or lines or text.startswith("{") or _is_utf8(head))):
         return Fault(code=Code.BINARY, message="this is not text in UTF-8", hint=_WANTED)
+    if REQUESTS.match(text) and not yaml:
+        return Layout.REQUESTS
     if text.startswith("{"):
         return _braced(first, yaml=yaml, whole=goes_on or not rest)
     if text.startswith("[") and not yaml:
@@ -63,21 +73,44 @@ def layout_of(head: bytes, name: str) -> Layout | Fault:
         return Layout.YAML
     if lines:
         return Layout.JSON_LINES
+    if is_table(text.splitlines()[:3]):
+        return table(first, name, tabs=False)
     return Fault(code=Code.UNKNOWN_SHAPE, message="this is neither JSON lines nor YAML with jobs", hint=_WANTED)
 
 
-def _bracketed(first: str, *, goes_on: bool, sure: bool) -> Layout | Fault:
+def table(first: str, name: str, *, tabs: bool) -> Fault:
+    """What to type instead for a table whose header is *first*."""
+    columns = columns_of(first.removeprefix("\ufeff").rstrip("\r"), tabs=tabs)
+    listed = ", ".join(shown(column) for column in columns[:_LISTED])
+    more = f" and {len(columns) - _LISTED:,} more" if len(columns) > _LISTED else ""
+    text = next((column for column in columns if column.lower() in _TELLING), columns[-1] if columns else "text")
+    put = shown(text) if text.isidentifier() else f"row['{shown(text)}']"
+    file = PurePath(name).name if name != "-" else "-"
+    return Fault(
+        code=Code.TABLE,
+        message=f"this is a table with the columns {listed}{more}; a prompt makes jobs of its rows",
+        hint=f'`batchrun submit {file} --prompt "… {{{{ {put} }}}}" --model claude-haiku-5-5 --max-tokens 256`',
+    )
+
+
+def not_text(head: bytes) -> Fault | None:
+    """Why a file that begins with *head* is no text in UTF-8, where its first bytes say so."""
+    for sign, what, hint in _SIGNS:
+        if head.startswith(sign):
+            return Fault(code=Code.BINARY, message=f"this is {what}, not a job file", hint=hint)
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) and b"\0" in head:
+        return Fault(code=Code.BINARY, message="this is text in UTF-16", hint="`iconv -f UTF-16 -t UTF-8 FILE`")
+    return None
+
+
+def _bracketed(first: str, *, goes_on: bool, sure: bool) -> Layout:
     """The layout of a text that begins with a bracket: one bad line among good ones, or a JSON list of jobs.
 
     *goes_on*: other lines look like objects; *sure*: the name says that it is JSON lines.
     """
     if first.strip() != "[" and (sure or (goes_on and _value(first) is not None)):
         return Layout.JSON_LINES
-    return Fault(
-        code=Code.UNKNOWN_SHAPE,
-        message="this is a JSON list; the jobs must stand one in each line",
-        hint="`jq -c '.[]' FILE > jobs.jsonl`",
-    )
+    return Layout.JSON_LIST
 
 
 def _braced(first: str, *, yaml: bool, whole: bool) -> Layout | Fault:
@@ -92,7 +125,7 @@ def _braced(first: str, *, yaml: bool, whole: bool) -> Layout | Fault:
         return Fault(
             code=Code.UNKNOWN_SHAPE,
             message="this is JSON over several lines; the jobs must stand one in each line",
-            hint="`jq -c . FILE > jobs.jsonl`, or `jq -c '.requests[]' FILE > jobs.jsonl` for the body of a batch",
+            hint="`jq -c . FILE > jobs.jsonl`, or a list round them: `[ … ]`",
         )
     return Layout.JSON_LINES
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from batchrun.jobfile.codes import Code
+from batchrun.jobfile.compressed import NoZstd, expanded
 from batchrun.jobfile.faults import Fault
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ class Source:
 class Tap(io.RawIOBase):
     """A stream that hashes what passes, and whose beginning can be looked at before it is read."""
 
-    def __init__(self, raw: BinaryIO | io.FileIO) -> None:
+    def __init__(self, raw: BinaryIO | io.RawIOBase) -> None:
         super().__init__()
         self._raw = raw
         self._ahead = b""
@@ -43,7 +44,7 @@ class Tap(io.RawIOBase):
 
     def close(self) -> None:
         """Closes a file that was opened here; a stream is its owner's."""
-        if isinstance(self._raw, io.FileIO):
+        if isinstance(self._raw, io.RawIOBase):
             self._raw.close()
         super().close()
 
@@ -93,10 +94,10 @@ def is_stream(source: Source) -> bool:
 
 def opened(source: Source) -> Opened | Fault:
     """*source*, open; whoever takes it closes its reader. Raises nothing: a file that cannot be opened is a Fault."""
-    if source.stream is not None:
-        return _tapped(source, source.stream, None)
     path = Path(source.name)
     try:
+        if source.stream is not None:
+            return _tapped(source, source.stream, None)
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode):
             return Fault(
@@ -124,6 +125,17 @@ def unreadable(error: OSError | ValueError) -> Fault:
     return Fault(code=Code.UNREADABLE, message=f"this file cannot be read: {reason.lower()}")
 
 
-def _tapped(source: Source, raw: BinaryIO | io.FileIO, folder: Path | None) -> Opened:
+def _tapped(source: Source, raw: BinaryIO | io.FileIO, folder: Path | None) -> Opened | Fault:
     tap = Tap(raw)
+    try:
+        inside = expanded(tap, tap.peek(4))
+    except NoZstd:
+        tap.close()
+        return Fault(
+            code=Code.BINARY,
+            message="this is compressed with zstd, which this Python does not read",
+            hint="`pip install 'batchrun[zstd]'`, or `zstd -dc FILE | batchrun submit -`",
+        )
+    if inside is not tap:
+        tap = Tap(inside)  # what is compressed anew with the same content is the same input
     return Opened(source, tap, io.BufferedReader(tap, _BUFFER), folder)

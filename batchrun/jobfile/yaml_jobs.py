@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from batchrun.core.job import Job, Where
@@ -16,37 +17,57 @@ from batchrun.jobfile.faults import Fault, article, did_you_mean
 from batchrun.jobfile.fileterms import FileTerms, betas_of, headers_of
 from batchrun.jobfile.foreign.promptfoo import is_promptfoo
 from batchrun.jobfile.forms import Draft, defaults, short
+from batchrun.jobfile.given import NOTHING, Given
 from batchrun.jobfile.inline import Inlines
 from batchrun.jobfile.parameters import SECTIONS
+from batchrun.jobfile.source import Source
 from batchrun.jobfile.yaml_nodes import Node, Place
 from batchrun.jobfile.yaml_reader import BREAK, parse
+from batchrun.jobfile.yaml_template import BESIDE, Context, Table, YamlTemplate, data_named
 
 YAML_BYTES = 64 * 1024 * 1024
 """The largest YAML file; it is held in memory as a whole. JSON lines have no such bound."""
 
 
-def ask_for_inlines(text: str, inlines: Inlines) -> None:
-    """Have *inlines* read all files that a YAML text names, as reading its jobs does."""
-    if "@" not in text and "\\" not in text:
-        return  # nothing can begin with @, not even by an escape
+def named_in(text: str, inlines: Inlines, name: str, folder: Path | None) -> Source | None:
+    """The data file that the YAML *text* names. *inlines* reads all files that its jobs name, as reading them does."""
+    if "@" not in text and "\\" not in text and "data" not in text:
+        return None  # nothing can begin with @, not even by an escape
     root = parse(text).root
     if root is None or type(root.value) is not dict:
-        return
+        return None
     jobs = root.value.get("jobs")
-    for entry in (root.value.get("defaults"), *(jobs.value if jobs and type(jobs.value) is list else ())):
+    whole = (root.value.get("defaults"), root.value.get("template"))
+    for entry in (*whole, *(jobs.value if jobs and type(jobs.value) is list else ())):
         if entry is not None:
             inlines.ask(entry)
+    named = data_named(root, name, folder) if "template" in root.value else None
+    return None if isinstance(named, Fault) else named
 
 
 class YamlJobs:
-    """The jobs of one YAML text."""
+    """The jobs of one YAML text. *table* opens what it names as data; *folder* is where it stands."""
 
-    def __init__(self, name: str, file: int, text: str, assembly: Assembly, inlines: Inlines) -> None:
+    def __init__(
+        self,
+        name: str,
+        file: int,
+        text: str,
+        assembly: Assembly,
+        inlines: Inlines,
+        *,
+        folder: Path | None = None,
+        given: Given = NOTHING,
+        table: Callable[[Source], Table],
+    ) -> None:
         self._name = name
         self._file = file
         self._text = text
         self._assembly = assembly
         self._inlines = inlines
+        self._folder = folder
+        self._given = given
+        self._table = table
         self.terms = FileTerms()  #: known when the first job or problem of one comes
         self._said: set[tuple[Code, Place]] = set()
 
@@ -86,7 +107,8 @@ class YamlJobs:
                 fault = Fault(
                     code=Code.UNKNOWN_KEY,
                     message=f"unknown key `{shown(name)}`",
-                    hint=did_you_mean(name, frozenset(SECTIONS)) or "a job file holds `version`, `defaults` and `jobs`",
+                    hint=did_you_mean(name, frozenset(SECTIONS))
+                    or "a job file holds `version`, `defaults`, and `jobs` or a `template`",
                     severity=Severity.ERROR,
                 )
                 yield self._at(fault, root.find((name,), name=True).place)
@@ -121,8 +143,11 @@ class YamlJobs:
             shared, problems = self._entry(node, defaults, "`defaults` must be a mapping of parameters")
             yield from problems
             blind = shared is None  # each job would be told that it has no model
+        yield from self._beside(root)
         jobs = root.value.get("jobs")
-        if jobs is None or type(jobs.value) is not list:
+        if jobs is None and "template" in root.value:
+            pass
+        elif jobs is None or type(jobs.value) is not list:
             said = "`jobs` is missing" if jobs is None else f"`jobs` must be a list, not {article(jobs.value)}"
             hint = "write each job below `jobs:`, beginning with `- `"
             yield self._at(Fault(code=Code.WRONG_SECTION, message=said, hint=hint), (jobs or root).place)
@@ -134,6 +159,41 @@ class YamlJobs:
                     self._withhold(each)
                 else:
                     yield from self._job(each, shared)
+        if "template" in root.value and not blind:
+            yield from self._templated(root, node, shared)
+
+    def _beside(self, root: Node) -> Iterator[Problem]:
+        """What is said for a template where there is none."""
+        if "template" in root.value:
+            return
+        for name in BESIDE:
+            if name in root.value:
+                fault = Fault(code=Code.NO_TEMPLATE, message=f"`{name}` without a `template` does nothing")
+                yield self._at(fault, root.find((name,), name=True).place)
+        if self._given.data or self._given.sets:
+            what = "--data" if self._given.data else "--set"
+            fault = Fault(code=Code.NO_TEMPLATE, message=f"{what} is for a `template`, and this file has none")
+            yield self._at(fault, root.place)
+
+    def _templated(self, root: Node, node: Node | None, shared: _Entry | None) -> Iterator[Job | Problem]:
+        context = Context(
+            name=self._name,
+            file=self._file,
+            folder=self._folder,
+            at=self._at,
+            line_of=lambda line: self._lines[line - 1] if line <= len(self._lines) else "",
+            common=shared.common if shared else None,
+            base=shared.draft if shared else None,
+            defaults=node,
+            given=self._given,
+            table=self._table,
+        )
+        sound = root.value["template"].sound and (shared is None or shared.sound)
+        for item in YamlTemplate(root, context, self._assembly, self._inlines).read():
+            if isinstance(item, Problem) or sound:
+                yield item
+            else:
+                self._assembly.withhold(item.key, item.where, item.file)
 
     def _withhold(self, node: Node) -> None:
         entry, _ = self._entry(node, short, "")

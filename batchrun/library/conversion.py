@@ -17,7 +17,8 @@ from batchrun.errors import UsageError
 from batchrun.jobfile.foreign.conversion import Kind, conversion
 from batchrun.jobfile.foreign.loss import Target
 from batchrun.jobfile.problems import Problems
-from batchrun.library.jobfiles import STDIN, rules_of, sources_of
+from batchrun.library.inputs import STDIN, sources_of
+from batchrun.library.jobfiles import rules_of
 from batchrun.report.wholefile import whole_file
 from batchrun.settings import Settings
 

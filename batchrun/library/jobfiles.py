@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,11 +10,10 @@ from batchrun.clock import SystemClock
 from batchrun.core.choice import Mode
 from batchrun.core.job import Job, Where
 from batchrun.core.problem import Problem
-from batchrun.errors import UsageError
 from batchrun.jobfile.problems import Problems
 from batchrun.jobfile.reading import Reading
 from batchrun.jobfile.rules import Rules
-from batchrun.jobfile.source import Source
+from batchrun.library.inputs import Inputs, sources_of
 from batchrun.library.outlook import Outlook, Whereto, outlook
 from batchrun.queue.mistakes import twice
 from batchrun.queue.submit import MOST_PILOTS, Totals, tally
@@ -25,14 +23,13 @@ from batchrun.settings.tables import Tables
 API_VERSION = "2026-10-21"
 """What the SDK sends where the settings name no version (anthropic 2.x, `_constants.py`, 2026-11)."""
 
-STDIN = "-"
 NOTICE = 1_000
 """Jobs between two calls of whoever watches."""
 
 Seen = Callable[[int], None]
 
 Place = tuple[int, int]
-"""Which of the files, from 0, and the line, from 1."""
+"""Which of the files (`Reading.files`), from 0, and the line, from 1."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,13 +40,6 @@ class Checked:
     shapes: Sequence[str]
     problems: Problems
     outlook: Outlook
-
-
-def sources_of(files: Sequence[str]) -> list[Source]:
-    """The inputs that *files* name; "-" is standard input. Raises UsageError if that is named twice."""
-    if list(files).count(STDIN) > 1:
-        raise UsageError("standard input can be read only once", hint="name `-` once")
-    return [Source(name, sys.stdin.buffer if name == STDIN else None) for name in files]
 
 
 def rules_of(settings: Settings, tables: Tables) -> Rules:
@@ -64,8 +54,9 @@ def rules_of(settings: Settings, tables: Tables) -> Rules:
 class Collecting:
     """Reads job files to the end: problems are collected, jobs counted and handed on."""
 
-    def __init__(self, sources: Sequence[Source], rules: Rules, *, everything: bool, seen: Seen | None) -> None:
-        self.reading = Reading(sources, rules)
+    def __init__(self, inputs: Inputs, rules: Rules, *, everything: bool, seen: Seen | None) -> None:
+        self.sources = sources_of(inputs.files)
+        self.reading = Reading(self.sources, rules, inputs.given)
         self.problems = Problems(keep=None) if everything else Problems()
         self.jobs = 0
         self._seen = seen
@@ -80,8 +71,9 @@ class Collecting:
                 self._seen(self.jobs)
             yield item
 
-    def add_doubles(self, files: Sequence[str], places: Mapping[str, Place]) -> None:
+    def add_doubles(self, places: Mapping[str, Place]) -> None:
         """Add the problems of jobs with an error whose id stands twice; *places* has ids of the other jobs."""
+        files = self.reading.files
         first = dict(places)
         for job in self.reading.unfit:
             place = (job.file, job.where.line)
@@ -93,18 +85,19 @@ class Collecting:
             first[job.key] = min(place, other)
 
 
-def check(settings: Settings, files: Sequence[str], *, everything: bool = False, seen: Seen | None = None) -> Checked:
+def check(settings: Settings, inputs: Inputs, *, everything: bool = False, seen: Seen | None = None) -> Checked:
     """Check job files; add nothing. Takes about 100 bytes a job, to find ids that stand twice.
 
     *everything* keeps each problem, else the first few of alike ones. *seen* is told how many jobs were read, now and
     then.
     """
     tables = settings.tables()
-    collecting = Collecting(sources_of(files), rules_of(settings, tables), everything=everything, seen=seen)
+    collecting = Collecting(inputs, rules_of(settings, tables), everything=everything, seen=seen)
     totals: dict[str, Totals] = {}
     realtime: dict[str, Totals] = {}
     kinds: set[bytes] = set()
     places: dict[int, Place] = {}
+    files = collecting.reading.files
     for job in collecting:
         tally(totals, job)
         if job.realtime_only:
@@ -116,7 +109,7 @@ def check(settings: Settings, files: Sequence[str], *, everything: bool = False,
         if before != (job.file, job.where.line):
             collecting.problems.add(twice(job.key, job.where, Where(files[before[0]], before[1])))
     keys = [job.key for job in collecting.reading.unfit]
-    collecting.add_doubles(files, {key: places[hash(key)] for key in keys if hash(key) in places})
+    collecting.add_doubles({key: places[hash(key)] for key in keys if hash(key) in places})
     return Checked(
         jobs=collecting.jobs,
         shapes=collecting.reading.shapes,

@@ -15,10 +15,12 @@ from batchrun import wiring
 from batchrun.clock import SystemClock
 from batchrun.core.choice import Mode
 from batchrun.core.job import Job
+from batchrun.jobfile.compressed import bare
 from batchrun.jobfile.fileterms import FileTerms
 from batchrun.jobfile.problems import Problems, changed_while_read
 from batchrun.jobfile.reading import digest_of
-from batchrun.library.jobfiles import STDIN, Collecting, Seen, rules_of, sources_of
+from batchrun.library.inputs import STDIN, Inputs, sources_of
+from batchrun.library.jobfiles import Collecting, Seen, rules_of
 from batchrun.library.outlook import Outlook, Whereto, outlook
 from batchrun.queue.bodies import pieces_of, whole
 from batchrun.queue.connect import close_queue, open_queue, scratch_queue
@@ -44,7 +46,7 @@ SAMPLE = AHEAD
 class Wanted:
     """What is to be submitted, and how. *name* is the run's; None takes the first file's stem."""
 
-    files: Sequence[str]
+    inputs: Inputs
     name: str | None = None
     terms: RunTerms | None = None
     again: bool = False
@@ -60,7 +62,7 @@ def request_of(job: Job) -> str:
 
 def run_name(files: Sequence[str]) -> str:
     """The name of a run that nobody named: its first file's, without the ending."""
-    return "stdin" if files[0] == STDIN else Path(files[0]).stem
+    return "stdin" if files[0] == STDIN else Path(bare(files[0])).stem
 
 
 class Submission:
@@ -90,12 +92,11 @@ class Submission:
         self._dry = dry
         self._room = sample
         self._seen = seen
-        self._sources = sources_of(wanted.files)
-        self.files = wanted.files
+        self.files = wanted.inputs.files
         self._loading: Loading | None = None
         self._open = ExitStack()  # the queue and the loading in it
         self._digest: bytes | None = None
-        self.name = run_name(wanted.files) if wanted.name is None else wanted.name
+        self.name = run_name(wanted.inputs.files) if wanted.name is None else wanted.name
         self.new_database = False  #: there was none before
         self.same: Same | None = None
         self.jobs = 0  #: in the files, without an error
@@ -130,7 +131,7 @@ class Submission:
         terms = wanted.terms is not None and wanted.terms.columns()
         if wanted.again or terms or wanted.changed is not None or not Path(self._settings.db).exists():
             return None
-        return digest_of(self._sources)
+        return digest_of(sources_of(wanted.inputs.files), wanted.inputs.given)
 
     def _same_as(self, digest: bytes) -> Same | None:
         engine = open_queue(self._settings.db, simulated=self._settings.simulate)
@@ -144,7 +145,7 @@ class Submission:
     def _read(self, before: bytes | None) -> None:
         tables = self._settings.tables()
         rules = rules_of(self._settings, tables)
-        collecting = Collecting(self._sources, rules, everything=self._everything, seen=self._seen)
+        collecting = Collecting(self._wanted.inputs, rules, everything=self._everything, seen=self._seen)
         self.problems = collecting.problems
         self._collect(collecting)
         self.jobs = collecting.jobs
@@ -166,7 +167,9 @@ class Submission:
         if not ahead:
             return  # that was all
         hopeless = self._dry or collecting.problems.errors > 0
-        self._loading = loading = self._opened(scratch=hopeless and not Path(self._settings.db).exists())
+        self._loading = loading = self._opened(
+            collecting.reading.files, scratch=hopeless and not Path(self._settings.db).exists()
+        )
         if self._dry:
             loading.only_look()
         loading.add(_watched(chain(ahead, jobs), collecting.problems, loading))
@@ -179,15 +182,15 @@ class Submission:
 
     def _compared(self, collecting: Collecting) -> Added | None:
         """What would be added, with what is wrong with that; None where no job could be read."""
-        files, unfit = self._wanted.files, collecting.reading.unfit
+        unfit = collecting.reading.unfit
         if self._loading is None:
-            collecting.add_doubles(files, {})
+            collecting.add_doubles({})
             return None
         draft = self._loading.draft()
         for problem in draft.problems:
             self.problems.add(problem)
         self.problems.add_unlisted(draft.problems_more)
-        collecting.add_doubles(files, self._loading.places([job.key for job in unfit]))
+        collecting.add_doubles(self._loading.places([job.key for job in unfit]))
         return draft
 
     def _outlook(self, tables: Tables, draft: Added | None) -> Outlook:
@@ -216,7 +219,7 @@ class Submission:
             now=SystemClock().wall(),
         )
 
-    def _opened(self, *, scratch: bool) -> Loading:
+    def _opened(self, files: Sequence[str], *, scratch: bool) -> Loading:
         settings, wanted = self._settings, self._wanted
         if scratch:
             engine = self._open.enter_context(scratch_queue(simulated=settings.simulate))
@@ -229,7 +232,7 @@ class Submission:
             Locks(str(engine.url.database)),
             wiring.card(),
             name=self.name,
-            sources=[source.name for source in self._sources],
+            sources=files,
             account_name=settings.account,
             terms=wanted.terms,
             again=wanted.again,

@@ -76,8 +76,9 @@ class _Chunk:
 class Loading:
     """One submit. Leaving the `with` without `accept` clears what it loaded; a crash leaves that to the next submit.
 
-    *sources* are the files as the user named them; *name* is the run's, unique within *account_name*. Raises
-    UsageError for a name that cannot be one, StoreError if the database cannot be used.
+    *sources* are the files as the user named them, to which files of data may be added while jobs come; *name* is the
+    run's, unique within *account_name*. Raises UsageError for a name that cannot be one, StoreError if the database
+    cannot be used.
     """
 
     def __init__(
@@ -99,7 +100,7 @@ class Loading:
             )
         self._locks = locks
         self._card = card
-        self._sources = list(sources)
+        self._sources = sources
         self._name = name
         self._account_name = account_name
         self._terms = terms or RunTerms()

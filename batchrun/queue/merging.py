@@ -207,7 +207,14 @@ class Merge:
         for pilots in self._pilots(tx):
             appoint(tx, pilots)
         if target is None:
-            opened = {"name": added.name, "state": RunState.OPEN.value, "loader": None, "created": now}
+            source = json.dumps(list(self.sources), ensure_ascii=False)
+            opened = {
+                "name": added.name,
+                "state": RunState.OPEN.value,
+                "loader": None,
+                "created": now,
+                "source": source,
+            }
             tx.connection.execute(runs.update().where(runs.c.id == self.run).values(**opened, **said))
             return
         replacing.drop_stuck(tx, self.run, self._free)

@@ -540,7 +540,7 @@ def test_a_file_of_which_nothing_may_go_in_a_batch_goes_realtime(batchrun: Batch
         (["-", "-"], "standard input can be read only once"),
         (["small.jsonl", "--max-cost", "much"], "`max_cost` must be an amount of dollars"),
         (["small.jsonl", "--name", "~x"], "a run cannot be called `~x`"),
-        ([], "`FILE` is missing"),
+        ([], "no job file is named"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(args: list[str], words: str, batchrun: Batchrun, three: Path) -> None:

@@ -7,7 +7,7 @@ import tracemalloc
 import pytest
 
 from batchrun.core.job import Where
-from batchrun.jobfile import jsonl
+from batchrun.jobfile import textlines
 from batchrun.jobfile.reading import Reading
 from batchrun.jobfile.source import Source
 from tests.jobfile.desk import GOOD, RULES, Found, read, read_sources
@@ -77,7 +77,7 @@ def test_a_character_that_is_cut_at_the_end_of_the_file_is_a_problem() -> None:
 
 
 def test_a_line_too_long_is_skipped_and_the_next_one_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jsonl, "LINE_BYTES", 100)
+    monkeypatch.setattr(textlines, "LINE_BYTES", 100)
     fits = line("a") + " " * (100 - len(line("a")))
     found = read("\n".join([fits, line("b") + " " * 200, fits, "x" * 3_000_000]))
     assert found.keys == ["a", "a"]
@@ -111,7 +111,7 @@ def test_a_line_of_100_megabytes_is_never_in_memory() -> None:
         tracemalloc.stop()
     assert found.codes == ["BR003"]
     assert found.keys == ["good"]
-    assert peak < 2.2 * jsonl.LINE_BYTES
+    assert peak < 2.2 * textlines.LINE_BYTES
 
 
 def test_memory_does_not_grow_with_the_lines() -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from json import loads
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -22,13 +23,17 @@ from batchrun.errors import Exit, UsageError
 
 if TYPE_CHECKING:
     from batchrun.core.estimate import Estimate
-    from batchrun.core.job import Millis, Nanos
+    from batchrun.core.job import Job, Millis, Nanos
+    from batchrun.library.inputs import Inputs
     from batchrun.library.outlook import Outlook
     from batchrun.library.submission import Submission
     from batchrun.queue.rows import RunSummary
     from batchrun.queue.submit import Added, RunTerms
     from batchrun.settings import Settings
 
+
+SAMPLE = 2
+"""Requests that --dry-run writes where nothing is said."""
 
 MOST_LOOKED_AT = 10_000
 """Jobs that a person may want to look at before the others leave."""
@@ -39,10 +44,12 @@ MOST_LOOKED_AT = 10_000
     "batchrun submit jobs.yaml --dry-run -n 2",
     "batchrun submit jobs.jsonl --name nightly --max-cost 50 --deadline 06:30",
     "batchrun submit jobs.jsonl --pilot 20",
+    "batchrun submit rows.csv --prompt 'Classify: {{ text }}' --model claude-haiku-5-5 --max-tokens 20",
+    "batchrun submit template.yaml --data rows.csv --set audience=editor",
     "producer | batchrun submit - --name stream --yes",
     "batchrun submit jobs.example.yaml --simulate",
 )
-@options.files
+@options.job_files
 @click.option("--name", metavar="NAME", help="The run's name; default: the first file's, without its ending.")
 @click.option("--again", is_flag=True, help="Make a new run, though all of it was submitted before.")
 @click.option(
@@ -67,6 +74,8 @@ MOST_LOOKED_AT = 10_000
 )
 @click.option("--no-pilot", is_flag=True, help="Put all jobs into batches at once, without one of each kind ahead.")
 @options.setting("hours")
+@click.option("--tag", "tags", multiple=True, metavar="WORD", help="A word to find the run by; any number of them.")
+@click.option("--priority", type=click.IntRange(-100, 100), metavar="N", help="Runs of a higher one go first.")
 @options.setting("on_unclear")
 @options.setting("tries")
 @options.setting("on_crash")
@@ -76,14 +85,18 @@ MOST_LOOKED_AT = 10_000
 @options.setting("grace")
 @click.option("--all", "everything", is_flag=True, help="Show each problem, also alike ones.")
 @click.option(
-    "-n", "--limit", type=click.IntRange(0, 1000), metavar="N", help="With --dry-run: write N whole requests."
+    "-n",
+    "--limit",
+    type=click.IntRange(0, 1000),
+    metavar="N",
+    help=f"With --dry-run: write N whole requests instead of {SAMPLE}.",
 )
 @options.dry_run
 @options.yes
 @options.json
 def submit(
     call: Call,
-    files: tuple[str, ...],
+    inputs: Inputs,
     name: str | None,
     again: bool,
     changed: str | None,
@@ -92,6 +105,8 @@ def submit(
     deadline: str | None,
     pilot: int | None,
     no_pilot: bool,
+    tags: tuple[str, ...],
+    priority: int | None,
     everything: bool,
     limit: int | None,
     dry_run: bool,
@@ -116,12 +131,13 @@ def submit(
         raise UsageError("`-n` says how many requests --dry-run writes", hint="add --dry-run")
     settings = call.settings_with(**flags)
     terms = _terms(settings, _deadline(deadline), pilot, no_pilot=no_pilot)
+    terms = replace(terms, tags=_tags(tags), priority=priority)
     seen = Counter(call.screen)
     settle()
     submission = Submission(
         settings,
         Wanted(
-            files=files,
+            inputs=inputs,
             name=name,
             terms=terms,
             again=again,
@@ -129,7 +145,7 @@ def submit(
         ),
         everything=everything,
         dry=dry_run,
-        sample=limit or 0,
+        sample=(SAMPLE if limit is None else limit) if dry_run else 0,
         seen=seen,
     )
     with ExitStack() as stack:
@@ -158,6 +174,15 @@ def _deadline(text: str | None) -> Millis | None:
         return moment_ahead(text, SystemClock().wall())
     except ValueError as error:
         raise UsageError(f"`--deadline {text}` {error}") from None
+
+
+def _tags(words: tuple[str, ...]) -> tuple[str, ...] | None:
+    from batchrun.jobfile.labels import wrong_tag
+
+    for word in words:
+        if wrong := wrong_tag(word):
+            raise UsageError(f"`--tag {clean(word)}`: {wrong}")
+    return tuple(dict.fromkeys(words)) or None
 
 
 def _terms(settings: Settings, deadline: Millis | None, pilot: int | None, *, no_pilot: bool) -> RunTerms:
@@ -340,10 +365,11 @@ def _dry(call: Call, settings: Settings, submission: Submission, *, json: bool) 
         body["estimate"] = None if outlook is None or same else estimates.record(outlook)
         body["new"] = 0 if same or draft is None else draft.new
         body["changed"] = 0 if draft is None else draft.replaced
+        body["requests"] = [_sampled(job, request_of(job)) for job in submission.sample]
         document(screen, "submit", body)
         return Exit.OK
     for job in submission.sample:
-        screen.line(f'{{"id": {dumps(job.key, screen)}, "request": {request_of(job)}}}')
+        _show(screen, job, request_of(job))
     if same or draft is None or outlook is None:
         kept = _kept(draft.kept) if draft is not None and draft.kept else "all of it was submitted before"
         screen.say(f"Nothing would be added: {kept}")
@@ -357,3 +383,21 @@ def _dry(call: Call, settings: Settings, submission: Submission, *, json: bool) 
     else:
         screen.say(f"Would have {_said(draft)}")
     return Exit.OK
+
+
+def _sampled(job: Job, request: str) -> dict[str, Any]:
+    """A job as a program is shown it: what it is called, where it stands, and what is sent."""
+    beside = {
+        "tags": None if job.tags is None else loads(job.tags),
+        "metadata": None if job.metadata is None else loads(job.metadata),
+    }
+    given = {name: value for name, value in beside.items() if value is not None}
+    return {"id": job.key, "file": job.where.file, "line": job.where.line, **given, "request": loads(request)}
+
+
+def _show(screen: Screen, job: Job, request: str) -> None:
+    """A job: to a program in one line, its request as it is sent; to a person spread out."""
+    if screen.tty:
+        screen.line(dumps(_sampled(job, request), screen, indent=2))
+    else:
+        screen.line(f'{{"id": {dumps(job.key, screen)}, "request": {request}}}')

@@ -17,8 +17,8 @@ from batchrun.jobfile.foreign import inspect_sample, openai_batch, promptfoo
 from batchrun.jobfile.foreign.loss import Losses, Target
 from batchrun.jobfile.json_places import blemishes, locate
 from batchrun.jobfile.json_text import compact, read
-from batchrun.jobfile.jsonl import LINE_BYTES, not_utf8
 from batchrun.jobfile.source import Source, opened, unreadable
+from batchrun.jobfile.textlines import LINE_BYTES, not_utf8
 from batchrun.jobfile.yaml_jobs import YAML_BYTES
 from batchrun.jobfile.yaml_nodes import Node, Place
 from batchrun.jobfile.yaml_reader import BREAK, parse
