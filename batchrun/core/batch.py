@@ -40,6 +40,8 @@ class BatchState(StrEnum):
 
 UNRESOLVED = frozenset({BatchState.INTENT, BatchState.SENDING, BatchState.UNCLEAR})
 STANDING = frozenset({BatchState.SUBMITTED, BatchState.COLLECTING})
+STOOD = frozenset({BatchState.DONE, BatchState.GONE})
+"""Over, after it stood: what turns up beside it is its repetition."""
 
 
 class CancelReason(StrEnum):
@@ -253,8 +255,9 @@ class Batch:
     first_absent: Millis | None = None  #: the first complete listing without it
     lost: Millis | None = None  #: when it was given up
     absent: Millis | None = None  #: since when the API answers 404 for its remote id
-    downloads: int = 0  #: of its results, that left something missing
+    downloads: int = 0  #: that left something missing: of its results, or of its repetition's once it is over
     downloaded: Millis | None = None  #: the first of them
+    reserved: int = 0  #: what it may cost at most, as far as bounds are known
     cancel: CancelReason | None = None
     cancelled: bool = False  #: the API has taken the wish to cancel
     resend: bool = False  #: its run rather pays twice than waits for an unclear batch (`on_unclear`)

@@ -93,6 +93,7 @@ class Kept(StrEnum):
     LATE = "late"  #: the claim had ended; the answer became the job's result all the same
     TWICE = "twice"  #: the claim had ended and the job already has a result: bought twice, kept, marked
     STALE = "stale"  #: the claim had ended and there was no answer to keep
+    REPEATED = "repeated"  #: the attempt has another answer: something on the way sent one request twice; not kept
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -278,10 +278,12 @@ class BatchStore(Protocol):
         """The claims that *batch* made on jobs at their attempts, whether they hold or not; others are left out."""
         ...
 
-    async def finish(self, finishes: Sequence[Finish]) -> Sequence[Kept]: ...
+    async def finish(self, finishes: Sequence[Finish], *, repetition: bool = False) -> Sequence[Kept]:
+        """*repetition*: they come from a second copy of the batch; what its own copy may have cost stays booked."""
+        ...
 
     async def short(self, batch: BatchId, date: Millis) -> None:
-        """A download left something missing."""
+        """A download left something missing: of its results, or, once it is over, of its repetition's."""
         ...
 
     async def missing(self, batch: BatchId, now: Millis, why: str) -> int:

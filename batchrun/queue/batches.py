@@ -146,6 +146,7 @@ _UNCLEAR = _change(
 )
 _ABSENT = _change(BatchState.UNCLEAR, where=(batches.c.first_absent.is_(None),), first_absent=param("date"))
 _LOST = _change(BatchState.UNCLEAR, state=lit(BatchState.LOST), lost=param("date"), ended=param("now"))
+_IS_LOST = Statement(sa.select(batches.c.run).where(batches.c.id == param("it"), _in([BatchState.LOST])))
 _SEEN = _change(
     *STANDING,
     processing=param("word"),
@@ -157,6 +158,8 @@ _MISSED = _change(*STANDING, where=(batches.c.absent.is_(None),), absent=param("
 _COLLECTING = _change(*STANDING, state=lit(BatchState.COLLECTING))
 _SHORT = _change(
     BatchState.COLLECTING,
+    BatchState.DONE,
+    BatchState.GONE,
     downloads=batches.c.downloads + lit(1),
     downloaded=sa.func.coalesce(batches.c.downloaded, param("date")),
 )
@@ -165,8 +168,17 @@ _DONE = _change(
     where=(~sa.select(jobs.c.id).where(jobs.c.batch == batches.c.id).exists(),),
     state=lit(BatchState.DONE),
     ended=param("now"),
+    downloads=lit(0),  # from here on they are those of its repetition
+    downloaded=sa.null(),
 )
-_GONE = _change(*STANDING, state=lit(BatchState.GONE), ended=param("now"), message=param("why"))
+_GONE = _change(
+    *STANDING,
+    state=lit(BatchState.GONE),
+    ended=param("now"),
+    message=param("why"),
+    downloads=lit(0),
+    downloaded=sa.null(),
+)
 _WISHED = _change(
     BatchState.SENDING,
     BatchState.UNCLEAR,
@@ -191,6 +203,12 @@ _OF_THE_DEAD = Statement(
 def sending(tx: Transaction, batch: BatchId, worker: WorkerId, now: Millis, size: int) -> bool:
     """It may be sent, once, now: False if it is not *worker*'s any more, or its run was cancelled or closed."""
     return bool(tx.run(_SENDING, it=batch, worker=worker, now=now, size=size))
+
+
+def is_lost(tx: Transaction, batch: BatchId) -> RunId | None:
+    """Its run if it was given up as lost."""
+    row = tx.row(_IS_LOST, it=batch)
+    return None if row is None else RunId(row[0])
 
 
 def submitted(tx: Transaction, batch: BatchId, remote: Remote, now: Millis) -> bool:
@@ -234,7 +252,7 @@ def collecting(tx: Transaction, batch: BatchId) -> bool:
 
 
 def short(tx: Transaction, batch: BatchId, date: Millis) -> bool:
-    """A download of *date* left something missing."""
+    """A download of *date* left something missing: of its results, or of its repetition's once it is over."""
     return bool(tx.run(_SHORT, it=batch, date=date))
 
 
@@ -291,6 +309,7 @@ _FACTS = (
     "absent",
     "downloads",
     "downloaded",
+    "reserved",
     "cancel_reason",
     "cancelled",
 )
@@ -353,6 +372,7 @@ def _batch(queue: str, row: Row) -> Batch:
         absent=facts["absent"],
         downloads=facts["downloads"],
         downloaded=facts["downloaded"],
+        reserved=facts["reserved"],
         cancel=None if facts["cancel_reason"] is None else CancelReason(facts["cancel_reason"]),
         cancelled=bool(facts["cancelled"]),
         resend=on_unclear == "resend",

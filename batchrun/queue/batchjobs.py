@@ -186,6 +186,31 @@ def miss(tx: Transaction, batch: BatchId, now: Millis, why: str) -> int:
     return held.n
 
 
+_GIVEN_UP = (
+    attempts.c.batch == param("it"),
+    attempts.c.outcome == lit("unknown"),
+    attempts.c.billed == lit("no"),
+)
+_GIVEN_UP_FOR = Statement(
+    sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(attempts.c.worst), lit(0))).where(*_GIVEN_UP)
+)
+_TURN_UP = Statement(
+    attempts.update()
+    .where(*_GIVEN_UP)
+    .values(billed=lit("maybe"), message=lit("its batch was given up, and turned up after all"))
+)
+
+
+def turn_up(tx: Transaction, batch: BatchId, run: RunId) -> None:
+    """It was lost and stands after all: its attempts are possibly billed until its results tell of each."""
+    row = tx.row(_GIVEN_UP_FOR, it=batch)
+    assert row is not None
+    n, worst = row
+    if tx.run(_TURN_UP, it=batch):
+        tx.pay(run, spent=worst)
+        tx.doubt(run, n, worst)
+
+
 # -- reading ---------------------------------------------------------------------------------------------------------
 
 _PENDING = Statement(

@@ -75,8 +75,11 @@ class QueueBatches:
 
     async def submitted(self, batch: BatchId, remote: Remote, now: Millis) -> bool:
         def submitted(tx: Transaction) -> bool:
+            was_lost = batches.is_lost(tx, batch)
             if not batches.submitted(tx, batch, remote, now):
                 return False
+            if was_lost is not None:
+                batchjobs.turn_up(tx, batch, was_lost)
             batches.judge(tx, batch, remote.id, Verdict.OURS)
             return True
 
@@ -168,8 +171,10 @@ class QueueBatches:
     async def claims(self, batch: BatchId, asked: Sequence[tuple[JobId, int]]) -> dict[JobId, Claim]:
         return await self._performer.perform(lambda tx: batchjobs.claims(tx, batch, asked))
 
-    async def finish(self, finishes: Sequence[Finish]) -> Sequence[Kept]:
-        return await self._performer.perform(lambda tx: [finish.store(tx, each) for each in finishes])
+    async def finish(self, finishes: Sequence[Finish], *, repetition: bool = False) -> Sequence[Kept]:
+        return await self._performer.perform(
+            lambda tx: [finish.store(tx, each, repetition=repetition) for each in finishes]
+        )
 
     async def short(self, batch: BatchId, date: Millis) -> None:
         await self._performer.perform(lambda tx: batches.short(tx, batch, date))
@@ -181,7 +186,7 @@ class QueueBatches:
         return await self._performer.perform(lambda tx: batches.done(tx, batch, now))
 
     async def bought_twice(self, batch: Batch, remote: str, cost: Nanos) -> bool:
-        """Book once what a repetition of *batch* cost for answers that were there already."""
+        """Book once what a repetition of *batch* cost beyond the answers that are on the books by themselves."""
 
         def book(tx: Transaction) -> bool:
             if batches.suspects(tx, batch.id).get(remote) is not Verdict.OPEN:

@@ -18,11 +18,14 @@ from batchrun.queue.statement import Statement, lit, param
 from batchrun.queue.transaction import Transaction
 
 
-def store(tx: Transaction, finish: Finish) -> Kept:
-    """Store *finish*. Stored twice it changes nothing the second time."""
+def store(tx: Transaction, finish: Finish, *, repetition: bool = False) -> Kept:
+    """Store *finish*. Stored twice it changes nothing the second time.
+
+    *repetition*: it comes from a second copy of the request, which something on the way made.
+    """
     claim = finish.claim
     if not _move(tx, finish):
-        return late(tx, finish)
+        return late(tx, finish, repetition=repetition)
     attempts.end(tx, finish)
     if isinstance(finish.outcome, Succeeded):
         attempts.keep_answer(tx, finish, winning=isinstance(finish.decision, Succeed))
@@ -79,15 +82,19 @@ _COUNTED = Statement(  # an attempt that the job does not know of: a backup was 
     .values(attempt=param("n"))
 )
 _KEPT = Statement(
-    sa.select(t.results.c.winning).where(t.results.c.job == param("job"), t.results.c.attempt == param("n"))
+    sa.select(t.results.c.winning, t.results.c.body == param("received")).where(
+        t.results.c.job == param("job"), t.results.c.attempt == param("n")
+    )
 )
 
 
-def late(tx: Transaction, finish: Finish) -> Kept:
+def late(tx: Transaction, finish: Finish, *, repetition: bool = False) -> Kept:
     """The claim had ended before: an answer is kept all the same, and becomes the job's if it has none.
 
-    An answer to what the job asked before its request changed is only kept.
-    Whoever holds the job now loses it. What the attempt was thought to cost is put right.
+    An answer to what the job asked before its request changed is only kept. An attempt that ended in an error may
+    still be answered, once, by a repetition of its request; what was answered stays as it is.
+    Whoever holds the job now loses it. What the attempt was thought to cost is put right; but what the first copy of
+    a repeated request may have cost stays on the books.
     """
     claim = finish.claim
     was = attempts.found(tx, claim.job, claim.attempt)
@@ -96,10 +103,12 @@ def late(tx: Transaction, finish: Finish) -> Kept:
         return Kept.STALE  # pruned
     outcome, booked = was
     run, model, state = RunId(job[0]), job[1], State(job[2])
-    if outcome in {"ok", "error"}:
+    if outcome == "ok" or (outcome == "error" and not isinstance(finish.outcome, Succeeded)):
         return _again(tx, finish)
     attempts.end(tx, finish)
     attempts.book(tx, run, booked, attempts.ended_as(finish))
+    if repetition:
+        tx.pay(run, spent=booked.spent)
     if not isinstance(finish.outcome, Succeeded):
         return Kept.STALE
     wins = bool(tx.run(_LATE, job=claim.job, n=claim.attempt, was=state, now=finish.ended))
@@ -114,11 +123,18 @@ def late(tx: Transaction, finish: Finish) -> Kept:
 
 
 def _again(tx: Transaction, finish: Finish) -> Kept:
-    """The very same end was stored before."""
-    kept = tx.row(_KEPT, job=finish.claim.job, n=finish.claim.attempt)
+    """The attempt had ended so before: with this very answer, or with another one to the same request.
+
+    Answers are told apart by their text, which holds the id of the message: results are files that do not change.
+    """
+    received = finish.outcome.answer.body if isinstance(finish.outcome, Succeeded) else None
+    kept = tx.row(_KEPT, job=finish.claim.job, n=finish.claim.attempt, received=received)
     if kept is None:
         return Kept.STALE
-    return Kept.CURRENT if kept[0] else Kept.TWICE
+    winning, same = kept
+    if same is not None and not same:
+        return Kept.REPEATED
+    return Kept.CURRENT if winning else Kept.TWICE
 
 
 def release(tx: Transaction, claims: Sequence[Claim], now: Millis) -> None:

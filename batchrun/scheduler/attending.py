@@ -9,6 +9,7 @@ from typing import assert_never
 from batchrun.core.batch import (
     KEPT,
     STANDING,
+    STOOD,
     Batch,
     BatchState,
     CancelReason,
@@ -41,7 +42,7 @@ class Looked:
     mark: Mark | None = None  #: None if the listing failed
     attended: Sequence[Batch] = ()  #: as they were before
     ended: list[Batch] = field(default_factory=list)  #: whose results may be collected now
-    repeated: list[tuple[Batch, str]] = field(default_factory=list)  #: the same batch once more, under another id
+    repeated: list[tuple[BatchId, str]] = field(default_factory=list)  #: the same batch once more, under another id
     date: Millis | None = None
     outcome: Outcome | None = None  #: what went wrong with the way to the API or the account
 
@@ -67,6 +68,7 @@ class Attending:
         self._rewinding = rewinding
         self._adopted: set[BatchId] = set()
         self._warned: set[BatchId] = set()
+        self._repeated: set[str] = set()  # remote ids of what is one of ours once more
 
     async def look(self, account: int) -> Looked:
         """One listing, and what follows from it for each batch."""
@@ -82,8 +84,10 @@ class Attending:
         for batch in attended:
             if batch.state in STANDING:
                 await self._stands(batch, listed, listed.date, looked)
-            elif batch.state is BatchState.DONE:
                 await self._repetitions(batch, listed, looked)
+            elif batch.state in STOOD:
+                if download_due(batch.downloads, batch.downloaded, listed.date):
+                    await self._repetitions(batch, listed, looked)
             elif is_watched(batch, listed.date) and batch.id not in self._adopted:
                 await self._watch(batch, listed, listed.date, looked)
         if rewound is not None:
@@ -118,7 +122,6 @@ class Attending:
             self._warn(batch, remote, date)
         elif batch.cancel is not None and not batch.cancelled:
             await self._cancel(batch, looked)
-        await self._repetitions(batch, listed, looked)
 
     async def _cancel(self, batch: Batch, looked: Looked) -> None:
         assert batch.remote is not None
@@ -155,10 +158,15 @@ class Attending:
             return
         verdicts = await self._store.suspect(batch.id, [each.id for each in alike], self._clock.wall())
         for each in alike:
-            if verdicts.get(each.id) is Verdict.OPEN and each.processing is Processing.ENDED and not each.archived:
+            if verdicts.get(each.id) is not Verdict.OPEN:
+                continue
+            if each.id in self._repeated:
+                looked.repeated.append((batch.id, each.id))
+            elif each.processing is Processing.ENDED and not each.archived:
                 ticket = await self._prove(each.id, each.n)
                 if isinstance(ticket, Ticket) and ticket.token == batch.token:
-                    looked.repeated.append((batch, each.id))
+                    self._repeated.add(each.id)
+                    looked.repeated.append((batch.id, each.id))
                 elif ticket is None or isinstance(ticket, Ticket):
                     await self._foreign(batch, each.id, ticket)
 

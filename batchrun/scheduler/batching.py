@@ -7,10 +7,10 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from batchrun.core.batch import STANDING, UNRESOLVED, Batch, BatchState, CancelReason, Processing
+from batchrun.core.batch import STANDING, STOOD, UNRESOLVED, Batch, BatchState, CancelReason, Processing
 from batchrun.core.claim import Claim, OpenRun
 from batchrun.core.events import Event, Throttled
-from batchrun.core.job import Millis, RunId, WorkerId
+from batchrun.core.job import BatchId, Millis, RunId, WorkerId
 from batchrun.core.outcome import AccountStopped, Misrouted, Outcome, RateLimited, Unreachable
 from batchrun.core.polling import rest
 from batchrun.core.ports import BatchApi, BatchStore, Clock, Dice
@@ -91,6 +91,8 @@ class Batching:
         self._looking: asyncio.Task[None] | None = None
         self._collected: set[int] = set()  # batches whose results are being read
         self._breaks: dict[int, tuple[int, float]] = {}  # downloads that broke in a row, and when the next is worth it
+        self._repetitions: dict[BatchId, set[str]] = {}  # batches that stand more than once, and under which other ids
+        self._repeating: set[str] = set()  # ids of those that are being read
         self._slots = asyncio.Semaphore(COLLECTORS)
         self._next_look = float("-inf")
         self._resting_until = float("-inf")
@@ -241,8 +243,10 @@ class Batching:
         for batch in looked.ended:
             if batch.id in standing:  # else it was collected while the look took its time
                 self._collect(batch, looked)
-        for batch, remote in looked.repeated:
-            self._start(self._collecting.repeated(batch, remote))
+        for repeated, remote in looked.repeated:
+            self._repetitions.setdefault(repeated, set()).add(remote)
+        if looked.date is not None:
+            self._read_repetitions(looked.date)
         for batch in self._attended:
             if batch.state is BatchState.LOST:
                 self._purse.drop(batch.id)  # its jobs are queued again, and may cost once more
@@ -265,6 +269,23 @@ class Batching:
             self._collected.add(batch.id)
             self._start(self._bring(batch, looked.date))
 
+    def _read_repetitions(self, date: Millis) -> None:
+        """Those of batches that are over are read: only then it is known which attempts ended without an answer."""
+        for batch in self._attended:
+            if batch.state in STOOD:
+                for remote in self._repetitions.pop(batch.id, ()):
+                    if remote not in self._repeating:
+                        self._repeating.add(remote)
+                        self._start(self._bring_repetition(batch, remote, date))
+
+    async def _bring_repetition(self, batch: Batch, remote: str, date: Millis) -> None:
+        try:
+            async with self._slots:
+                await self._collecting.repeated(batch, remote, date)
+        finally:
+            self._repeating.discard(remote)
+        self._attended = await self._store.attended(batch.account)
+
     async def _bring(self, batch: Batch, date: Millis) -> None:
         began = self._clock.steady()
         try:
@@ -282,6 +303,8 @@ class Batching:
         if outcome is not None:
             self.heard.append(Heard(outcome=outcome, began=began))
         self._attended = await self._store.attended(batch.account)
+        if not self._closed:
+            self._read_repetitions(date)
 
     async def _send(self, run: OpenRun, model: str, queued: int, account: int, mark: Mark) -> None:
         created = await self._creating.send(run, model, queued, account, mark)

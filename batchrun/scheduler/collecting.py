@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
-from batchrun.core.batch import Batch, CancelReason, Item, Ticket, Won, ticket_of
+from batchrun.core.batch import STOOD, Batch, CancelReason, Item, Ticket, Won, ticket_of
 from batchrun.core.claim import Claim, Finish, Kept
 from batchrun.core.events import BatchTurned, Event, Turn
 from batchrun.core.figures import count
@@ -33,6 +33,8 @@ class Brought:
     won: int = 0
     others: Counter[str] = field(default_factory=Counter)  #: errors and the like, by their type
     stray: int = 0  #: lines that are not this batch's
+    lines: int = 0  #: that are this batch's
+    bounds: int = 0  #: what those of a repetition may have cost at most
     missing: int = 0  #: jobs without a line
     broken: Outcome | None = None  #: how the download failed, if it did
     stop: AccountStopped | None = None  #: an item that concerns the whole account
@@ -88,18 +90,36 @@ class Collecting:
         expected = len(pending)
         brought = await self._read(batch, batch.remote, pending)
         brought.missing = len(pending)
-        if pending:
+        if not expected and brought.broken is None:  # a late batch holds nothing: it is over when its file is
+            brought.missing = max(0, batch.n - brought.lines)
+        if brought.missing:
             await self._short(batch, brought, date)
-        elif expected or brought.broken is None:  # a late batch holds nothing: it is over when its file is
+        elif expected or brought.broken is None:
             await self._store.done(batch.id, self._clock.wall())
             self._tell(Turn.COLLECTED, batch, _words(brought), brought.won)
         return brought
 
-    async def repeated(self, batch: Batch, remote: str) -> None:
-        """*remote* is the same as *batch*, sent again by something between us and the API."""
+    async def repeated(self, batch: Batch, remote: str, date: Millis) -> None:
+        """*remote* is the same as *batch*, sent again by something between us and the API.
+
+        *batch* is over: what it brought is its attempts' own. Answers of the repetition go to attempts that ended
+        without one. All else that it bought, or may have bought where no line tells, was bought twice.
+        """
+        assert batch.state in STOOD
         brought = await self._read(batch, remote, {}, twice=True)
-        if brought.broken is None and await self._store.bought_twice(batch, remote, Nanos(brought.spent)):
-            self._tell(Turn.TWICE, batch, "something on the way repeated the request: it was bought twice", batch.n)
+        if brought.broken is not None:
+            return
+        cost = brought.spent
+        if brought.lines < batch.n:
+            await self._store.short(batch.id, date)
+            if not _never_comes(batch, date):
+                return
+            cost += max(0, batch.reserved - brought.bounds)
+        if await self._store.bought_twice(batch, remote, Nanos(cost)):
+            words = "something on the way repeated the request: it was bought twice"
+            if brought.won:
+                words += f", and {count(brought.won, 'job')} had no other answer"
+            self._tell(Turn.TWICE, batch, words, batch.n)
 
     async def _short(self, batch: Batch, brought: Brought, date: Millis) -> None:
         n = brought.missing
@@ -107,10 +127,10 @@ class Collecting:
         if brought.broken is not None:
             return  # what did not come whole does not tell what is not there
         await self._store.short(batch.id, date)
-        if not is_missing(batch.downloads + 1, batch.downloaded if batch.downloaded is not None else date, date):
+        if not _never_comes(batch, date):
             return
         now = self._clock.wall()
-        n = await self._store.missing(batch.id, now, "no line in the results of its batch")
+        await self._store.missing(batch.id, now, "no line in the results of its batch")
         self._tell(Turn.MISSING, batch, f"{count(n, 'result')} never came, and were possibly billed", n)
         await self._store.done(batch.id, now)
 
@@ -129,6 +149,7 @@ class Collecting:
                 if ticket is None or ticket.token != batch.token or ticket.queue != batch.queue:
                     brought.stray += 1
                     continue
+                brought.lines += 1
                 outcome, held = item.outcome, pending.get(ticket.job)
                 if isinstance(outcome, Succeeded) and held is not None and held[0] == ticket.attempt:
                     del pending[ticket.job]
@@ -178,16 +199,20 @@ class Collecting:
             claim = claims.get(ticket.job)
             if claim is None or claim.attempt != ticket.attempt:
                 brought.stray += 1
-            elif not twice or isinstance(outcome, Succeeded):
-                finishes.append(self._ending(batch, claim, outcome))
+                continue
+            brought.bounds += claim.worst or 0
+            finish = self._ending(batch, claim, outcome)
+            if not twice or isinstance(outcome, Succeeded):
+                finishes.append(finish)
                 were_held.append(holds)
-        stored = await self._store.finish(finishes) if finishes else ()
+            else:  # it tells nothing of the attempt, but may have cost something
+                brought.spent += self._spent(finish)
+        stored = await self._store.finish(finishes, repetition=twice) if finishes else ()
         for finish, holds, kept in zip(finishes, were_held, stored, strict=True):
             spent = self._spent(finish)
             if twice:
-                brought.spent += (
-                    spent if kept in {Kept.CURRENT, Kept.STALE} else 0
-                )  # else it is booked as its attempt's
+                brought.won += kept is Kept.LATE
+                brought.spent += spent if kept in {Kept.REPEATED, Kept.STALE} else 0  # else its attempt is booked
                 continue
             if not holds and kept is not Kept.LATE:
                 continue
@@ -243,6 +268,11 @@ class Collecting:
                 remote=batch.remote,
             )
         )
+
+
+def _never_comes(batch: Batch, date: Millis) -> bool:
+    """Whether what this download, at *date*, did not bring will never come."""
+    return is_missing(batch.downloads + 1, batch.downloaded if batch.downloaded is not None else date, date)
 
 
 def _ticket(batch: Batch, won: Won) -> Ticket:

@@ -86,6 +86,7 @@ class Desk:
         self.locks = locks
         self.store = QueueStore(Inline(engine), locks)
         self.now = NOW
+        self.beside = 0  # what is on the books beside the attempts: first copies that may have been bought as well
 
     def do(self, op: Op[T]) -> T:
         return perform_now(self.engine, op)
@@ -180,6 +181,14 @@ class Desk:
         n, cost = self.rows(sa.select(*columns).where(t.runs.c.id == run))[0]
         return n, cost
 
+    def doubted(self, key: str, n: int) -> int:
+        """What the attempt *n* of the job is on the books for, though nobody knows whether it was billed."""
+        a, j = t.attempts.c, t.jobs.c
+        rows = self.rows(
+            sa.select(a.worst).join(t.jobs, j.id == a.job).where(j.key == key, a.n == n, a.billed == "maybe")
+        )
+        return sum(worst or 0 for (worst,) in rows)
+
     def run_states(self) -> dict[str, str]:
         return dict(self.rows(sa.select(t.runs.c.name, t.runs.c.state)))
 
@@ -211,6 +220,7 @@ class Desk:
                 spent[run] = spent.get(run, 0) + doubted
                 n, total = possibly.get(run, (0, 0))
                 possibly[run] = (n + 1, total + doubted)
+        spent[1] = spent.get(1, 0) + self.beside
         for run, run_spent, run_reserved in self.rows(sa.select(t.runs.c.id, t.runs.c.spent, t.runs.c.reserved)):
             assert (run_spent, run_reserved) == (spent.get(run, 0), reserved.get(run, 0)), f"the money of run {run}"
             assert self.possibly(run) == possibly.get(run, (0, 0)), f"what run {run} was possibly billed for"

@@ -11,8 +11,8 @@ from hypothesis.stateful import precondition, rule
 
 from batchrun.core.account import Account
 from batchrun.core.batch import BatchState, Intent, Won
-from batchrun.core.claim import OnCrash
-from batchrun.core.job import Nanos, RunId, WorkerId
+from batchrun.core.claim import Kept, OnCrash
+from batchrun.core.job import JobId, Nanos, RunId, WorkerId
 from batchrun.core.outcome import Answer
 from batchrun.core.states import State
 from batchrun.queue import cancelling
@@ -21,7 +21,7 @@ from batchrun.queue.batchstore import QueueBatches
 from batchrun.queue.store import QueueStore
 from batchrun.queue.writing import Inline
 from tests.queue.batchdesk import HALF, USAGE, packing, remote
-from tests.queue.desk import MODEL
+from tests.queue.desk import MODEL, ending, good
 from tests.queue.test_machine import BOUND, Model, Queue
 
 UNRESOLVED = (BatchState.INTENT, BatchState.SENDING, BatchState.UNCLEAR)
@@ -60,6 +60,7 @@ class QueueWithBatches(Queue):
     def intend(self, n: int) -> None:
         if not hasattr(self, "sent"):
             self.sent: list[Sent] = []
+            self.copied: set[tuple[str, int]] = set()  # attempts whose answer a second copy brought
             self.batches = QueueBatches(Inline(self.engine))
             self.account = self.desk.wait(
                 self.desk.store.remember_account(Account(origin="https://api.invalid"), "print", self.now)
@@ -129,6 +130,36 @@ class QueueWithBatches(Queue):
             shown = remote(f"msgbatch_{batch.intent.id}", batch.intent.n)
             assert self.desk.wait(self.batches.submitted(batch.intent.id, shown, self.now)) == may
             batch.state = BatchState.SUBMITTED if may else batch.state
+
+    @rule(pick=PICK, answered=st.lists(st.booleans(), min_size=3, max_size=3))
+    def repeat(self, pick: int, answered: list[bool]) -> None:
+        """A second copy of a batch that is over brings some answers: to attempts that have none; it is read twice."""
+        batch = self._of(pick, BatchState.DONE)
+        if batch is None:
+            return
+        numbers = dict(self.desk.rows(sa.select(t.jobs.c.key, t.jobs.c.id)))
+        brought = [key for key, comes in zip(batch.keys, answered, strict=False) if comes]
+        for _ in range(2):
+            for key in brought:
+                self._repeat(batch, key, numbers[key])
+
+    def _repeat(self, batch: Sent, key: str, number: JobId) -> None:
+        one, attempt = self.jobs[key], batch.keys[key]
+        claim = self.desk.wait(self.batches.claims(batch.intent.id, [(number, attempt)]))[number]
+        spent, beside = self.desk.money()[0], self.desk.doubted(key, attempt)
+        finish = ending(claim, good(f"copy of {key}/{attempt}"), None, self.now)
+        (kept,) = self.desk.wait(self.batches.finish([finish], repetition=True))
+        if one.may_end(attempt, "ok"):
+            self._answered(one, claim, kept, current=False, fresh=True)
+            one.ended[attempt] = "ok"
+            self.copied.add((key, attempt))
+            self.desk.beside += beside
+            assert self.desk.money()[0] == spent + 50
+        elif (key, attempt) in self.copied:
+            self._answered(one, claim, kept, current=False, fresh=False)
+        else:
+            assert kept is Kept.REPEATED
+            assert self.desk.money()[0] == spent
 
     @rule(pick=PICK, answered=st.integers(0, 3))
     def collect(self, pick: int, answered: int) -> None:

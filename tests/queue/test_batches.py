@@ -12,12 +12,12 @@ import pytest
 import sqlalchemy as sa
 
 from batchrun.core.account import Account
-from batchrun.core.batch import BatchState, CancelReason, Verdict
+from batchrun.core.batch import Batch, BatchState, CancelReason, Verdict
 from batchrun.core.claim import Kept, OnCrash
 from batchrun.core.job import Millis, Nanos, RunId, WorkerId
-from batchrun.core.outcome import AccountStopped, Expired, Refused, Reply, Stop
+from batchrun.core.outcome import AccountStopped, Canceled, Expired, Refused, Reply, Stop
 from batchrun.core.packing import body
-from batchrun.core.retry import Fail, Wait
+from batchrun.core.retry import Cancel, Fail, Wait
 from batchrun.errors import WorkerBusy
 from batchrun.queue import cancelling
 from batchrun.queue import tables as t
@@ -62,7 +62,7 @@ SILENT = {
     "missed": {BatchState.SUBMITTED, BatchState.COLLECTING},
     "cancelled": {BatchState.SUBMITTED, BatchState.COLLECTING},
     "collecting": {BatchState.SUBMITTED, BatchState.COLLECTING},
-    "short": {BatchState.COLLECTING},
+    "short": {BatchState.COLLECTING, BatchState.DONE, BatchState.GONE},
 }
 
 VERBS: dict[str, Callable[[BatchDesk, Any], Any]] = {
@@ -579,6 +579,67 @@ def test_what_was_bought_twice_is_booked_once(at: BatchDesk) -> None:
     assert at.bought_twice(batch, "twin", Nanos(50))
     assert not at.bought_twice(batch, "twin", Nanos(50))
     assert at.desk.money() == (100, 0)
+
+
+def repetition(at: BatchDesk, batch: Batch, key: str, body: str) -> Kept:
+    """How an answer is kept that a second copy of *batch* brings."""
+    ((kept,),) = (at.finish([at.end_of(batch, key, good(body))], repetition=True),)
+    told: Kept = kept
+    return told
+
+
+def test_a_repetition_answers_what_its_first_copy_ended_without_an_answer(at: BatchDesk) -> None:
+    at.submit("errored", "cancelled", "answered")
+    batch = at.collected()
+    at.finish([at.end_of(batch, "errored", refused())])
+    at.finish([at.end_of(batch, "cancelled", Canceled(reply=Reply(), by_user=True), Cancel())])
+    at.keep(batch, at.won("answered"), NOW)
+    assert at.done(batch.id, NOW)
+    assert (at.desk.money(), at.desk.states()["errored"]) == ((50, 0), "failed")
+    for _ in range(2):  # as after a death in between: an attempt is answered once, and booked once
+        assert repetition(at, batch, "errored", "late") in {Kept.LATE, Kept.CURRENT}
+        assert repetition(at, batch, "cancelled", "late, too") in {Kept.LATE, Kept.CURRENT}
+        assert repetition(at, batch, "answered", "another") is Kept.REPEATED
+    assert set(at.desk.states().values()) == {"succeeded"}
+    assert at.desk.money() == (150, 0)
+    assert at.desk.results("answered") == [(1, 1, '{"for":"answered"}')]
+    assert at.finish([at.end_of(batch, "errored", refused())]) == [Kept.CURRENT], "an answer stays"
+    assert at.desk.attempts("errored") == [("ok", "yes", 50, HALF)]
+    at.check()
+
+
+def test_a_repetition_of_a_line_that_never_came_leaves_what_the_first_copy_may_have_cost(at: BatchDesk) -> None:
+    at.submit("a")
+    batch = at.collected()
+    assert at.missing(batch.id, NOW, "no line") == 1
+    assert at.done(batch.id, NOW)
+    assert (at.desk.money(), at.desk.possibly()) == ((HALF, 0), (1, HALF))
+    assert [repetition(at, batch, "a", "late") for _ in range(2)] == [Kept.LATE, Kept.CURRENT]
+    assert (at.desk.money(), at.desk.possibly()) == ((HALF + 50, 0), (0, 0))
+    assert at.desk.states() == {"a": "succeeded"}
+
+
+def test_a_lost_batch_that_turns_up_was_possibly_billed_until_its_results_tell(at: BatchDesk) -> None:
+    at.submit("a", "b")
+    batch = at.unresolved()
+    assert at.lose(batch.id, NOW, NOW) == 2
+    assert (at.desk.money(), at.desk.possibly()) == ((0, 0), (0, 0))
+    assert at.submitted(batch.id, remote("late", batch.n), NOW)
+    assert (at.desk.money(), at.desk.possibly()) == ((2 * HALF, 0), (2, 2 * HALF))
+    assert at.finish([at.end_of(batch, "a", good("late"))]) == [Kept.LATE]
+    assert (at.desk.money(), at.desk.possibly()) == ((HALF + 50, 0), (1, HALF))
+    at.check()
+
+
+def test_downloads_of_a_repetition_are_counted_by_themselves(at: BatchDesk) -> None:
+    at.submit()
+    batch = at.collected()
+    at.short(batch.id, NOW)
+    at.keep(batch, at.won("a", "b", "c"), NOW)
+    assert at.done(batch.id, NOW)
+    assert (at.batch().downloads, at.batch().downloaded) == (0, None)
+    at.short(batch.id, LATER)
+    assert (at.batch().downloads, at.batch().downloaded) == (1, LATER)
 
 
 def test_downloads_are_counted_from_the_first_that_left_something_missing(at: BatchDesk) -> None:

@@ -73,6 +73,11 @@ class Model:
     def answered(self) -> bool:
         return any(self.answers.values())
 
+    def may_end(self, attempt: int, how: str) -> bool:
+        """Whether the attempt may still end so: an answer stays, and only an answer takes the place of an error."""
+        was = self.ended.get(attempt)
+        return was != "ok" and not was == how == "error"
+
     def back(self, state: State, *, due: int | None = None, counts: bool = False) -> None:
         """It comes back from where it was out, without an answer."""
         self.tries += counts
@@ -219,7 +224,7 @@ class Queue(RuleBasedStateMachine):
     def _finish(self, claim: Claim, how: str) -> None:
         one = self.jobs[claim.key]
         current = one.state is State.RUNNING and one.owner == claim.worker and one.attempt == claim.attempt
-        fresh = one.ended.get(claim.attempt) not in {"ok", "error"}
+        fresh = one.may_end(claim.attempt, "ok" if how == "good" else "error")
         outcomes: dict[str, Outcome] = {"good": good(f"{claim.key}/{claim.attempt}"), "refused": refused()}
         decisions: dict[str, Decision] = {
             "dropped": Fail("gave up") if one.tries + 1 >= BOUND else Wait(1.0, counts=True),
@@ -247,6 +252,7 @@ class Queue(RuleBasedStateMachine):
 
     def _answered(self, one: Model, claim: Claim, kept: Kept, *, current: bool, fresh: bool) -> None:
         if not fresh:
+            assert kept is (Kept.CURRENT if one.answers[claim.attempt] else Kept.TWICE)
             return
         if current or (not one.answered and claim.attempt >= one.asked):
             assert kept is (Kept.CURRENT if current else Kept.LATE)
@@ -258,9 +264,9 @@ class Queue(RuleBasedStateMachine):
 
     @rule(claim=lost)
     def finish_once_more(self, claim: Claim) -> None:
-        """An end is stored again, as after a commit whose reply was lost; or what was given back was answered."""
+        """An end is stored again, as after a commit whose reply was lost; or what had no answer was answered."""
         one = self.jobs[claim.key]
-        fresh = one.ended.get(claim.attempt) not in {"ok", "error"}
+        fresh = one.may_end(claim.attempt, "ok")
         kept = self.desk.wait(
             self.desk.store.finish(ending(claim, good(f"{claim.key}/{claim.attempt}"), None, self.now))
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -197,5 +199,84 @@ def test_an_answer_whose_price_nobody_knows_counts_at_its_worst(tmp_path: Path) 
         await desk.collect()
         ((spent,),) = world.rows(t.runs, t.runs.c.spent)
         assert spent == desk.purse.spent == 2 * (WORST // 2)
+
+    in_world(tmp_path, story)
+
+
+async def twin(desk: Office, change: Callable[[int, Outcome], Outcome | None]) -> tuple[str, list[Item | Outcome]]:
+    """The first batch stands once more, under another id and with answers of its own; the lines of its file."""
+    (requests,) = desk.api.creates
+    remote = desk.api.stands(len(requests), ended=True).id
+    texts = [good(json.dumps({"again": at})) for at in range(len(requests))]
+    lines: list[Item | Outcome] = [
+        Item(custom_id=request["custom_id"], outcome=changed)
+        for at, request in enumerate(requests)
+        if (changed := change(at, texts[at])) is not None
+    ]
+    await desk.store.suspect((await desk.batch()).id, [remote], desk.world.clock.wall())
+    return remote, lines
+
+
+def spent(world: World) -> int:
+    ((cost,),) = world.rows(t.runs, t.runs.c.spent)
+    return int(cost)
+
+
+def test_a_repetition_that_ends_too_early_is_booked_only_when_it_came_whole(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        desk = await sent(world)
+        desk.answers(change=lambda at, outcome: outcome if at else refused("no"))
+        await desk.collect()
+        once = spent(world)
+        remote, lines = await twin(desk, lambda _, outcome: outcome)
+        for came in (lines[:10], [*lines[:30], failed()], lines):
+            assert spent(world) in {once, once + once // 39}, "what was not bought twice is its attempt's own"
+            desk.api.files[remote] = came
+            await desk.collecting.repeated(await desk.batch(), remote, world.clock.wall())
+        assert spent(world) == once + 40 * once // 39
+        assert desk.turns()[-1] is Turn.TWICE
+        await desk.collecting.repeated(await desk.batch(), remote, world.clock.wall())
+        assert spent(world) == once + 40 * once // 39
+        assert world.states() == {"succeeded": 40}, "an answer that was bought is some job's"
+
+    in_world(tmp_path, story)
+
+
+def test_lines_that_a_repetition_never_brings_count_at_their_worst(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        desk = await sent(world)
+        desk.answers()
+        await desk.collect()
+        once = spent(world)
+        odd = Unknown(reply=Reply(error_type="a_new_type"))
+        remote, lines = await twin(desk, lambda at, outcome: None if at < 3 else odd if at == 3 else outcome)
+        desk.api.files[remote] = lines
+        for _ in range(5):
+            assert spent(world) == once
+            await desk.collecting.repeated(await desk.batch(), remote, world.clock.wall())
+            await world.clock.sleep(15 * 60)
+        assert spent(world) == once + 36 * once // 40 + 4 * (WORST // 2)
+
+    in_world(tmp_path, story)
+
+
+def test_a_late_batch_is_over_only_when_all_its_lines_came(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        desk = await sent(world)
+        batch = await desk.batch()
+        with world.engine.begin() as tx:  # nobody heard that it stands
+            tx.execute(t.batches.update().values(state="unclear", remote_id=None))
+        await desk.store.lose(batch.id, world.clock.wall(), world.clock.wall())
+        assert world.states() == {"queued": 40}
+        remote = desk.answers()
+        whole = desk.api.files[remote]
+        await desk.store.submitted(batch.id, desk.api.listed[0], world.clock.wall())
+        desk.api.files[remote] = whole[:10]
+        assert (await desk.collect()).missing == 30
+        assert (await desk.batch()).state is BatchState.COLLECTING
+        desk.api.files[remote] = whole
+        await desk.collect()
+        assert world.states() == {"succeeded": 40}
+        assert (await desk.batch()).state is BatchState.DONE
 
     in_world(tmp_path, story)
