@@ -1,4 +1,4 @@
-"""Whether an export may stand at a path: not over the run's own job file, and not over what is no export.
+"""Whether an export or a report may stand at a path: not over the run's own job file, and not over another program's.
 
 A run is called by its job file's name, so that `nightly.jsonl` is near at hand for both.
 """
@@ -14,6 +14,9 @@ from batchrun.errors import UsageError
 
 SCHEMA = "batchrun.export/"
 """How the `schema` of a label begins."""
+
+PAGE = "<!doctype html>\n<!-- batchrun.report/"
+"""How each report begins."""
 
 
 def label_of(path: Path) -> Path:
@@ -44,6 +47,25 @@ def check_target(path: Path, sources: Iterable[str], *, queue: Path, force: bool
                 f"{file} is there already and no export of batchrun",
                 hint="-o names another file; --force replaces it all the same",
             )
+
+
+def check_page(path: Path, *, queue: Path, force: bool) -> None:
+    """Raises UsageError if *path* is the *queue*, or an existing file that is no report and *force* does not say so."""
+    if _same(path, queue):
+        raise UsageError(f"{path} is the queue itself", hint="-o names another file")
+    if not force and path.is_file() and not _is_page(path):
+        raise UsageError(
+            f"{path} is there already and no report of batchrun",
+            hint="-o names another file; --force replaces it all the same",
+        )
+
+
+def _is_page(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(len(PAGE)) == PAGE.encode()
+    except OSError:
+        return False
 
 
 def _same(one: Path, other: Path) -> bool:

@@ -42,6 +42,9 @@ LOOKING = {
     "help": ["help", "status"],
 }
 
+DRAWING = {"report": ["report", "last", "-o", "-"]}
+"""Looking, but through a template."""
+
 CODE = """
 import json, sys
 from batchrun.cli import main
@@ -74,7 +77,7 @@ def worked(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_command_is_either_looking_or_acting() -> None:
-    assert LOOKING.keys() | ACTING == set(lazy.COMMANDS)
+    assert LOOKING.keys() | DRAWING.keys() | ACTING == set(lazy.COMMANDS)
 
 
 @pytest.mark.parametrize("args", [["--help"], ["--version"], ["help", "exit-codes"]], ids=" ".join)
@@ -96,6 +99,12 @@ def test_a_looking_command_imports_nothing_heavy(name: str, worked: Path) -> Non
     code, modules = imported([*LOOKING[name], "--simulate"], worked)
     assert code == 0
     assert modules & HEAVY == set()
+
+
+def test_a_report_imports_a_template_engine_and_nothing_else_that_is_heavy(worked: Path) -> None:
+    code, modules = imported([*DRAWING["report"], "--simulate"], worked)
+    assert code == 0
+    assert modules & HEAVY == {"jinja2"}
 
 
 def test_the_test_would_notice(worked: Path) -> None:
