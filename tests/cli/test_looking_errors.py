@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -251,6 +252,7 @@ def test_the_document_of_a_job(batchrun: Batchrun, night: Path) -> None:
         "error": None,
         "finished": "2026-11-20T12:00:00Z",
         "request": {"model": "claude-test-1", "max_tokens": 5, "messages": [{"role": "user", "content": "hi"}]},
+        "tags": [],
         "metadata": {"doi": "10/1"},
     }
 
@@ -259,6 +261,17 @@ def test_a_job_is_found_by_run_and_id_or_by_a_request_id(batchrun: Batchrun, nig
     assert batchrun("show", "r-2:doc-1").out.startswith("doc-1   nightly")
     assert batchrun("show", "nightly:doc-1").out.startswith("doc-1   nightly")
     assert batchrun("show", "req_9_1").out.startswith("doc-tried")
+
+
+def test_a_job_is_found_by_each_id_of_each_of_its_requests(batchrun: Batchrun, night: Path) -> None:
+    with sqlite3.connect(night) as sql:
+        sql.execute("UPDATE attempts SET other_ids = '[\"cf-ray: 8f1\"]' WHERE job = 9 AND n = 3")
+    sql.close()
+    for request_id in ("req_9_1", "req_9_3", "8f1", "cf-ray: 8f1"):
+        assert batchrun("show", "--request-id", request_id).out.startswith("doc-tried"), request_id
+    unknown = batchrun("show", "--request-id", "8f")
+    assert (unknown.code, unknown.err) == (5, "error: no attempt of this queue has the id `8f`\n")
+    assert batchrun("show").code == batchrun("show", "doc-1", "--request-id", "req_9_1").code == 2
 
 
 def test_an_id_that_several_runs_have_shows_the_newest_and_names_the_others(
