@@ -42,6 +42,9 @@ SAMPLE = 500
 ENOUGH = 20
 """Realtime answers from which on a histogram tells something."""
 
+READ = 20_000
+"""Failed jobs up to which every message is read, so that the groups are counted exactly."""
+
 BATCHES = 500
 GROUPS = 50
 WAYS = 10
@@ -82,7 +85,7 @@ def page(reading: Reading, run: RunSummary, wanted: Page) -> tuple[Chosen, Itera
         **_headline(reading, run, wanted),
         **_counts(run, stop_reasons(reading, run.id)),
         **_sums(run, books(entries(reading, run.id)), wanted),
-        **_errors(run, groups(reading, run.id), wanted),
+        **_errors(run, groups(reading, run.id, every=run.n(State.FAILED, State.HELD) <= READ), wanted),
         **_batches(batches_of(reading, run.id, most=BATCHES + 1), wanted.now),
     }
     return picked, template.generate(facts)
