@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from batchrun.core.states import ARROWS, FINAL, State
+from batchrun.library import explain
 from batchrun.library.schemas import WHAT, schema_of
 from batchrun.settings.tables import tables
 
@@ -59,7 +60,46 @@ def schema(what: str) -> str:
     return json.dumps(schema_of(what, models, models.date), indent=2, ensure_ascii=False) + "\n"
 
 
-PAGES = {"life-of-a-job.md": life_of_a_job} | {f"schema/{what}.json": partial(schema, what) for what in WHAT}
+_CODES = """\
+# The codes of problems
+
+Generated from `batchrun/jobfile/codes.py` and `batchrun/data/codes.toml` (of {date}) by `make docs`. On the command
+line: `batchrun check --explain BR104`.
+
+An error stops a submit before anything is added; a warning is told, and stops it only with `--strict`. Codes with a
+tick can be ignored where you know better, because the API changed or the table of models is too old: `--ignore
+BR117,BR158`, or `ignore = "BR117"` in batchrun.toml. A number is never used again for something else.
+"""
+
+
+def codes() -> str:
+    """The page with every code, its meaning, its reason and its cure."""
+    pages = [explain.page(code) for code in explain.meanings()]
+    lines = [_CODES.format(date=explain.date()), "| code | | can be ignored | meaning |", "|---|---|---|---|"]
+    for page in pages:
+        tick = "✓" if page.ignorable else ""
+        lines.append(f"| [{page.code}](#{page.code.lower()}) | {page.severity} | {tick} | {page.meaning} |")
+    for page in pages:
+        lines += [
+            "",
+            f"## {page.code}",
+            "",
+            f"{page.meaning[0].upper()}{page.meaning[1:]}.",
+            "",
+            page.why,
+            "",
+            page.cure,
+        ]
+        if page.example:
+            lines += ["", "```text", page.example, "```"]
+    return "\n".join(lines) + "\n"
+
+
+PAGES = {
+    "reference/codes.md": codes,
+    "life-of-a-job.md": life_of_a_job,
+    **{f"schema/{what}.json": partial(schema, what) for what in WHAT},
+}
 
 
 def main() -> None:
