@@ -6,9 +6,11 @@ import json
 from functools import partial
 from pathlib import Path
 
+from batchrun.cli.commands.help import FIELDS, SELECTING
 from batchrun.core.states import ARROWS, FINAL, State
 from batchrun.library import explain
 from batchrun.library.schemas import WHAT, schema_of
+from batchrun.report.flat import ALL, COLUMNS, WITH
 from batchrun.settings.tables import tables
 
 DOCS = Path(__file__).parent
@@ -95,8 +97,42 @@ def codes() -> str:
     return "\n".join(lines) + "\n"
 
 
+_COLUMNS = """\
+# Columns and selections
+
+Generated from `batchrun/report/flat.py` and `batchrun/cli/commands/help.py` by `make docs`.
+
+`results`, `export`, data frames and the report know an answer by the same names. `--fields` takes them, and dotted
+paths into those that hold JSON: `json.label`, `metadata.doi`, `request.messages.0.content`. A star at the end is
+every name that is met: `json.*` makes a column of each. `--unfold` puts `json.*` in the place of `json`. Where an
+answer is no object the column `json` stays beside them, so that nothing is lost.
+
+In CSV, JSON stands as its text. In Parquet, numbers, booleans, lists of tags and times have their types, `cost` is an
+exact decimal, and JSON is text; a path into JSON has the type of what is found there.
+"""
+
+
+def columns() -> str:
+    """The page of the columns and the fields of `--select`."""
+    lines = [_COLUMNS]
+    wide = list(ALL)[len(COLUMNS) :]
+    for heading, names in (("## Always there", COLUMNS), ("## On request", wide)):
+        lines += [heading, ""]
+        if names is wide:
+            words = ", ".join(f"`{word}`" for word in WITH)
+            lines += [f"By `--fields`, or by `--with` in `export` ({words}; `attempts` adds `all_attempts`).", ""]
+        lines += ["| column | kind | what |", "|---|---|---|"]
+        lines += [f"| `{name}` | {ALL[name].kind} | {ALL[name].words} |" for name in names]
+        lines.append("")
+    lines += ["## What -s selects", "", "| field | what |", "|---|---|"]
+    lines += [f"| `{name}` | {words} |" for name, words in FIELDS.items()]
+    lines += ["", "```text", SELECTING, "```", ""]
+    return "\n".join(lines)
+
+
 PAGES = {
     "reference/codes.md": codes,
+    "reference/columns.md": columns,
     "life-of-a-job.md": life_of_a_job,
     **{f"schema/{what}.json": partial(schema, what) for what in WHAT},
 }
