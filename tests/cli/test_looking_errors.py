@@ -28,7 +28,7 @@ def night(looked_at: Path) -> Path:
 
 
 def test_errors_are_grouped_with_a_sample_and_the_cure(batchrun: Batchrun, night: Path) -> None:
-    shown = batchrun("errors")
+    shown = batchrun("errors", "--format", "text")
     assert (shown.code, shown.err) == (0, "")
     assert shown.out == (
         "5 jobs of nightly failed, 1 job held; 3 groups\n"
@@ -56,7 +56,7 @@ def test_errors_are_grouped_with_a_sample_and_the_cure(batchrun: Batchrun, night
 
 
 def test_a_run_without_failures_says_so(batchrun: Batchrun, night: Path) -> None:
-    shown = batchrun("errors", "small")
+    shown = batchrun("errors", "--format", "text", "small")
     assert (shown.code, shown.out) == (0, "Nothing failed in small.\n")
 
 
@@ -115,8 +115,8 @@ def test_the_document_of_groups(batchrun: Batchrun, night: Path) -> None:
 def test_a_selection_of_no_job_ends_with_its_code_and_one_of_sound_jobs_does_not(
     batchrun: Batchrun, night: Path
 ) -> None:
-    assert batchrun("errors", "-s", "id:nothing").code == 5
-    shown = batchrun("errors", "-s", "id:doc-1")
+    assert batchrun("errors", "--format", "text", "-s", "id:nothing").code == 5
+    shown = batchrun("errors", "--format", "text", "-s", "id:doc-1")
     assert (shown.code, shown.out) == (0, "Nothing failed in nightly.\n")
 
 
@@ -126,15 +126,15 @@ def test_many_failures_are_sampled_and_counted_when_asked(
     monkeypatch.setattr("batchrun.queue.failures.LOOKED_AT", 10)
     with Stock(looked_at) as stock:
         stock.many(stock.run("one"), 25, "failed", error="overloaded_error")
-    shown = batchrun("errors").out
+    shown = batchrun("errors", "--format", "text").out
     assert "25 jobs of one failed; 1 group" in shown
     assert "≥10 × overloaded_error (529)" in shown
     assert "--all counts every one" in shown
-    assert "\n25 × overloaded_error (529)" in batchrun("errors", "--all").out
+    assert "\n25 × overloaded_error (529)" in batchrun("errors", "--format", "text", "--all").out
 
 
 def test_only_the_first_groups_if_so_wished(batchrun: Batchrun, night: Path) -> None:
-    shown = batchrun("errors", "-n", "1").out
+    shown = batchrun("errors", "--format", "text", "-n", "1").out
     assert "overloaded" not in shown
     assert shown.endswith("\n2 more groups; without -n all are shown\n")
 
@@ -341,7 +341,7 @@ def _told(path: Path) -> None:
 
 def test_the_night_is_told_in_sentences(batchrun: Batchrun, night: Path) -> None:
     _told(night)
-    shown = batchrun("log")
+    shown = batchrun("log", "--format", "text")
     assert (shown.code, shown.err) == (0, "")
     assert shown.out == (
         "2026-11-20  (UTC+0000)\n"
@@ -359,9 +359,12 @@ def test_the_night_is_told_in_sentences(batchrun: Batchrun, night: Path) -> None
 
 def test_the_log_of_one_run_leaves_out_the_others(batchrun: Batchrun, night: Path) -> None:
     _told(night)
-    assert "run small is done" not in batchrun("log", "nightly").out
-    assert "run small is done" in batchrun("log", "small").out
-    assert batchrun("log", "-n", "1").out == "2026-11-21  (UTC+0000)\n01:00:00  ended: nothing more is due\n"
+    assert "run small is done" not in batchrun("log", "--format", "text", "nightly").out
+    assert "run small is done" in batchrun("log", "--format", "text", "small").out
+    assert (
+        batchrun("log", "--format", "text", "-n", "1").out
+        == "2026-11-21  (UTC+0000)\n01:00:00  ended: nothing more is due\n"
+    )
 
 
 def test_events_for_programs_are_those_of_a_run_in_progress(batchrun: Batchrun, night: Path) -> None:
@@ -382,7 +385,7 @@ def test_an_event_of_another_version_is_shown_as_it_is(batchrun: Batchrun, looke
         stock.run("one")
         stock.event("batch_adopted", at=NOON + SECOND, batch="msgbatch_1")
         stock.event("throttled", at=NOON + SECOND, lane="x", unexpected="thing")
-    shown = batchrun("log").out
+    shown = batchrun("log", "--format", "text").out
     assert '12:00:01  batch_adopted {"batch": "msgbatch_1"}\n' in shown
     assert json.loads(batchrun("log", "--format", "jsonl").out.splitlines()[0]) == {
         "event": "batch_adopted",
@@ -396,6 +399,16 @@ def test_an_event_of_another_version_is_shown_as_it_is(batchrun: Batchrun, looke
 def test_an_empty_log_says_so(batchrun: Batchrun, looked_at: Path) -> None:
     with Stock(looked_at) as stock:
         stock.run("one")
-    shown = batchrun("log")
+    shown = batchrun("log", "--format", "text")
     assert (shown.code, shown.out) == (0, "")
     assert shown.err == "Nothing happened yet: `batchrun run` writes here what it does.\n"
+
+
+def test_into_a_pipe_the_log_and_the_errors_are_rows(batchrun: Batchrun, looked_at: Path) -> None:
+    with Stock(looked_at) as stock:
+        nightly(stock)
+        stock.event("run_done", run=2, name="nightly")
+    (event,) = batchrun("log").out.splitlines()
+    assert event.split("\t")[1:] == ["run_done", "r-2", "run nightly is done"]
+    failed = [line.split("\t") for line in batchrun("errors").out.splitlines()]
+    assert {row[0] for row in failed} == {"bad-0", "bad-1", "bad-2", "over-0", "over-1", "held"}
