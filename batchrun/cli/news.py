@@ -60,7 +60,7 @@ class News:
         if one.ok:
             arrow = "→" if self.utf8 else "->"
             facts += [f"{one.input_tokens or 0:,} {arrow} {one.output_tokens or 0:,} tok"]
-            facts += [one.stop_reason] if one.stop_reason not in WHOLE else []
+            facts += [one.stop_reason or ""] if one.stop_reason not in WHOLE else []
         else:
             facts.append(" ".join(str(part) for part in (one.status, one.error) if part is not None))
             if one.state is State.WAITING and one.due is not None:
