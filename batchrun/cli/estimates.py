@@ -67,7 +67,7 @@ def short(outlook: Outlook) -> str:
 def block(outlook: Outlook, settings: Settings) -> Iterator[str]:
     """The lines that stand before a question."""
     estimate = outlook.estimate
-    basis = "from answers seen" if estimate.seen else "a guess"
+    basis = basis_of(outlook)
     likely = f"likely {tokens(estimate.output_likely)}, {basis}"
     yield f"  mode    {way(outlook)}"
     if outlook.choice.batch:
@@ -89,6 +89,17 @@ def block(outlook: Outlook, settings: Settings) -> Iterator[str]:
         yield f"  hours   {clean(in_hours(outlook, outlook.hours))}"
     if outlook.deadline is not None:
         yield f"  until   {in_time(outlook)}"
+
+
+def basis_of(outlook: Outlook) -> str:
+    """Where the likely output comes from: "from 2,000 answers of 3 runs", or how much of it is a guess."""
+    answers = sum(seen.answers for seen in outlook.measured.values())
+    runs = max((seen.runs for seen in outlook.measured.values()), default=0)
+    told = f"from {count(answers, 'answer')} of {count(runs, 'run')}"
+    if outlook.measured.keys() >= outlook.models.keys():
+        return told if answers else "a guess"
+    guessed = ", ".join(f"`{clean(model)}`" for model in outlook.models if model not in outlook.measured)
+    return f"{told}; a guess for {guessed}" if answers else "a guess"
 
 
 def _apart(outlook: Outlook) -> Iterator[str]:

@@ -24,6 +24,7 @@ class Entry:
 COMMANDS: Mapping[str, Entry] = {
     "submit": Entry("submit:submit", "check a job file, add its jobs, start them", "Start"),
     "check": Entry("check:check", "check a job file; add nothing", "Start"),
+    "estimate": Entry("estimate:estimate", "what would it cost, how long would it take", "Start"),
     "convert": Entry("convert:convert", "turn OpenAI, promptfoo or Inspect files into job files", "Start"),
     "run": Entry("run:run", "do whatever is due: send, collect, retry", "Start"),
     "status": Entry("status:status", "where every job is", "Look"),

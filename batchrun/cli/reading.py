@@ -19,9 +19,10 @@ EVERY = 0.2
 
 
 class Counter:
-    """Shows a person how many jobs were read, if it takes a while; wipes the line at the end."""
+    """Shows a person how many jobs were read, or what else is *done* to them, if it takes a while; wipes the line."""
 
-    def __init__(self, screen: Screen) -> None:
+    def __init__(self, screen: Screen, done: str = "read") -> None:
+        self._done = done
         self._screen = screen if screen.interactive and not screen.quiet else None
         self._next = time.monotonic() + 1.0
         self._shown = False
@@ -30,7 +31,7 @@ class Counter:
         if self._screen is not None and time.monotonic() >= self._next:
             self._next = time.monotonic() + EVERY
             self._shown = True
-            self._screen.err.write(f"\r{jobs:,} jobs read …")
+            self._screen.err.write(f"\r{jobs:,} jobs {self._done} …")
             self._screen.err.flush()
 
     def __enter__(self) -> Self:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from batchrun.core.choice import MARGIN, Choice
@@ -25,6 +25,16 @@ def guessed_output(max_tokens: float) -> float:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """What the answers of a model were like."""
+
+    answers: int
+    runs: int  #: that they came from
+    output: float  #: tokens on average
+    input: float  #: tokens that the API counted for each that was estimated
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Share:
     """The jobs of one model, as sums."""
 
@@ -39,6 +49,10 @@ class Share:
         room = self.max_tokens / self.jobs if self.jobs else 0.0
         each = guessed_output(room) if mean is None else min(mean, room)
         return round(each * self.jobs)
+
+    def weighed(self, ratio: float) -> Share:
+        """The same jobs with *ratio* times the input."""
+        return replace(self, est_input=max(self.jobs, round(self.est_input * ratio)))
 
     def __sub__(self, part: Share) -> Share:
         """The jobs without those of *part*."""

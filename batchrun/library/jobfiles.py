@@ -10,12 +10,9 @@ from batchrun.clock import SystemClock
 from batchrun.core.choice import Mode
 from batchrun.core.job import Job, Where
 from batchrun.core.problem import Problem
-from batchrun.errors import UsageError
-from batchrun.jobfile.codes import IGNORABLE, Code
 from batchrun.jobfile.problems import Problems
 from batchrun.jobfile.reading import Reading
 from batchrun.jobfile.rules import Rules
-from batchrun.library import explain
 from batchrun.library.inputs import Inputs, sources_of
 from batchrun.library.outlook import Outlook, Whereto, outlook
 from batchrun.queue.mistakes import twice
@@ -46,24 +43,12 @@ class Checked:
 
 
 def rules_of(settings: Settings, tables: Tables) -> Rules:
-    """What job files are checked against. Raises UsageError for a code that cannot be ignored."""
     return Rules(
         api_version=settings.api_version or API_VERSION,
         models=tables.models,
         prices=tables.prices,
         today=f"{datetime.now(UTC):%Y-%m-%d}",
-        ignored=frozenset(_ignorable(code, settings.origin_of("ignore")) for code in settings.ignore),
     )
-
-
-def _ignorable(code: str, origin: str) -> Code:
-    known = next((each for each in Code if each.value == code), None)
-    if known is None or known not in IGNORABLE:
-        why = "there is no such code" if code not in explain.meanings() else "such a job cannot be sent at all"
-        raise UsageError(
-            f"{origin}: `{code}` cannot be ignored: {why}", hint="`batchrun check --explain` lists those that can be"
-        )
-    return known
 
 
 class Collecting:
@@ -100,11 +85,20 @@ class Collecting:
             first[job.key] = min(place, other)
 
 
-def check(settings: Settings, inputs: Inputs, *, everything: bool = False, seen: Seen | None = None) -> Checked:
+def check(
+    settings: Settings,
+    inputs: Inputs,
+    *,
+    everything: bool = False,
+    seen: Seen | None = None,
+    each: Callable[[Job], None] | None = None,
+    counted: Callable[[], Mapping[str, float]] | None = None,
+) -> Checked:
     """Check job files; add nothing. Takes about 100 bytes a job, to find ids that stand twice.
 
     *everything* keeps each problem, else the first few of alike ones. *seen* is told how many jobs were read, now and
-    then.
+    then; *each* is given every job. *counted* is asked once all are read and none has an error: what it says is for
+    `outlook_of`.
     """
     tables = settings.tables()
     collecting = Collecting(inputs, rules_of(settings, tables), everything=everything, seen=seen)
@@ -115,6 +109,8 @@ def check(settings: Settings, inputs: Inputs, *, everything: bool = False, seen:
     files = collecting.reading.files
     for job in collecting:
         tally(totals, job)
+        if each is not None:
+            each(job)
         if job.realtime_only:
             tally(realtime, job)
         elif job.shape not in kinds and len(kinds) < MOST_PILOTS:
@@ -137,5 +133,6 @@ def check(settings: Settings, inputs: Inputs, *, everything: bool = False, seen:
             Whereto(mode=Mode(settings.mode), hours=settings.hours),
             pilots=len(kinds),
             now=SystemClock().wall(),
+            counted=counted() if counted is not None and totals and not collecting.problems.errors else None,
         ),
     )

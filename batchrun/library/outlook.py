@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from batchrun.core.choice import Choice, Mode, choose
-from batchrun.core.estimate import Estimate, Share, estimate, meets
+from batchrun.core.estimate import NOBODY, Estimate, Measured, Share, estimate, meets
 from batchrun.core.hours import Hours, hours
 from batchrun.core.job import Millis, Nanos
 from batchrun.core.limits import Limits
 from batchrun.errors import BatchrunError
-from batchrun.queue.answers import mean_outputs
+from batchrun.queue.measured import measured
 from batchrun.queue.reading import Reading
 from batchrun.queue.submit import Totals
 from batchrun.settings import Settings
@@ -20,10 +20,20 @@ from batchrun.settings.tables import Tables
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Both:
+    """The jobs of one model, in batches (but for those that batches refuse, and pilots) and all in realtime."""
+
+    batch: Estimate
+    realtime: Estimate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Outlook:
     """The estimate speaks of the way that is chosen."""
 
     estimate: Estimate
+    models: Mapping[str, Both]
+    measured: Mapping[str, Measured]  #: of the models whose answers were seen in this queue
     choice: Choice
     pilots: int  #: of the jobs that go realtime
     seconds: float | None  #: that all their run has to do would take realtime; None where no limit is known
@@ -53,18 +63,43 @@ def outlook(
     *,
     pilots: int,
     now: Millis,
+    counted: Mapping[str, float] | None = None,
 ) -> Outlook:
     """The outlook for jobs that weigh *totals* by model, with the settings' prices and the limits of its tier.
 
-    Those of them in *realtime*, *pilots* among them, go realtime whatever the run's way.
+    Those of them in *realtime*, *pilots* among them, go realtime whatever the run's way. *counted* as for
+    `outlook_of`.
     """
-    shares, apart = _shares(totals), _shares(realtime)
+    return outlook_of(
+        settings, tables, _shares(totals), _shares(realtime), whereto, pilots=pilots, now=now, counted=counted
+    )
+
+
+def outlook_of(
+    settings: Settings,
+    tables: Tables,
+    shares: Mapping[str, Share],
+    apart: Mapping[str, Share],
+    whereto: Whereto,
+    *,
+    pilots: int,
+    now: Millis,
+    counted: Mapping[str, float] | None = None,
+) -> Outlook:
+    """The same for *shares* by model, of which those in *apart* go realtime.
+
+    *counted* has, for models of which requests were counted, the input for each token that was estimated.
+    """
+    seen = _measured(settings)
+    ratios = {model: each.input for model, each in seen.items()} | dict(counted or {})
+    shares = {model: share.weighed(ratios.get(model, 1.0)) for model, share in shares.items()}
+    apart = {model: share.weighed(ratios.get(model, 1.0)) for model, share in apart.items()}
+    answers = {model: each.output for model, each in seen.items()}
 
     def lane(model: str) -> tuple[str, Limits]:
         name = tables.limits.lane_of(model)
         return name, tables.custom.get(name) or tables.limits.limits(settings.tier, name)
 
-    answers = _seen_outputs(settings)
     made = estimate(shares, tables.prices, answers, lane)
     jobs, left = whereto.jobs + made.jobs, whereto.left + made.jobs
     seconds = None if made.forecast is None else made.forecast.seconds * left / made.jobs
@@ -77,6 +112,8 @@ def outlook(
     met = None if deadline is None else meets(choice, now=now, deadline=deadline, seconds=seconds, hours=within)
     return Outlook(
         estimate=made,
+        models={model: _both(model, share, apart, tables, answers, lane) for model, share in shares.items()},
+        measured={model: seen[model] for model in shares if model in seen},
         choice=choice,
         pilots=pilots,
         seconds=seconds,
@@ -100,10 +137,25 @@ def _shares(totals: Mapping[str, Totals]) -> Mapping[str, Share]:
     }
 
 
-def _seen_outputs(settings: Settings) -> Mapping[str, float]:
+def _both(
+    model: str,
+    share: Share,
+    apart: Mapping[str, Share],
+    tables: Tables,
+    answers: Mapping[str, float],
+    lane: Callable[[str], tuple[str, Limits]],
+) -> Both:
+    alone = {model: share}
+    return Both(
+        batch=estimate(alone, tables.prices, answers, lane, realtime={model: apart.get(model, NOBODY)}),
+        realtime=estimate(alone, tables.prices, answers, lane),
+    )
+
+
+def _measured(settings: Settings) -> Mapping[str, Measured]:
     """What answers were like in this queue; nothing where there is none, or it cannot be read just now."""
     try:
         with Reading.open(Path(settings.db)) as reading:
-            return mean_outputs(reading)
+            return measured(reading)
     except BatchrunError:  # an estimate is no reason to fail
         return {}

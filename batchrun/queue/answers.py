@@ -39,22 +39,11 @@ LAST_WINDOW = 5_000
 PAGE = 100
 """Jobs whose answers are in memory at a time."""
 
-TELLING = 20
-LATEST = 2_000
-"""Answers of a model from which its mean is told, and how many of the last attempts are looked at for them."""
-
 _BEGINNING = -(2**63)
 _END = 2**63 - 1
 
 _WINDOW = "SELECT MAX(seq) FROM (SELECT seq FROM jobs WHERE run = ? AND seq > ? ORDER BY seq LIMIT ?)"
 _ANSWERED = "EXISTS (SELECT 1 FROM results w WHERE w.job = j.id AND w.winning = 1)"
-
-
-_MEANS = """
-SELECT j.model, AVG(a.output)
-FROM (SELECT job, output FROM attempts ORDER BY rowid DESC LIMIT ?) a JOIN jobs j ON j.id = a.job
-WHERE a.output > 0 GROUP BY j.model HAVING COUNT(*) >= ?
-"""
 
 
 def _matching(condition: str) -> str:
@@ -167,11 +156,6 @@ def chosen(reading: Reading, run: RunId, selection: Selection) -> Iterator[list[
     """The jobs of *selection* in the order of the file, some thousand at a time."""
     for found in _windows(reading, run, _matching, selection, None, answered=False):
         yield [JobId(id_) for (id_,) in found]
-
-
-def mean_outputs(reading: Reading) -> dict[str, float]:
-    """Tokens of output that the latest answers of each model had on average; a model with few answers is missing."""
-    return dict(reading.rows(_MEANS, LATEST, TELLING))
 
 
 def metadata(

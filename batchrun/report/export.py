@@ -57,7 +57,8 @@ def _jsonl(row: ResultRow, layout: Layout) -> str:
     return _dumps(dict(zip(layout.paths, layout.cells(flat(row, layout.needs)), strict=True))) + "\n"
 
 
-_dumps = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+def _dumps(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def _anthropic(row: ResultRow) -> str:

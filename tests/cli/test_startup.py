@@ -26,7 +26,20 @@ HEAVY = {
     "sqlalchemy",
     "yaml",
 }
-ACTING = {"submit", "run", "retry", "cancel", "pause", "resume", "check", "convert", "schema", "simulator", "wait"}
+ACTING = {
+    "submit",
+    "run",
+    "retry",
+    "cancel",
+    "pause",
+    "resume",
+    "check",
+    "convert",
+    "estimate",
+    "schema",
+    "simulator",
+    "wait",
+}
 LOOKING = {
     "status": ["status"],
     "watch": ["watch"],

@@ -84,8 +84,6 @@ MOST_LOOKED_AT = 10_000
 @options.setting("concurrency")
 @options.setting("grace")
 @click.option("--all", "everything", is_flag=True, help="Show each problem, also alike ones.")
-@click.option("--strict", is_flag=True, help="Warnings count as errors.")
-@options.setting("ignore")
 @click.option(
     "-n",
     "--limit",
@@ -110,7 +108,6 @@ def submit(
     tags: tuple[str, ...],
     priority: int | None,
     everything: bool,
-    strict: bool,
     limit: int | None,
     dry_run: bool,
     yes: bool,
@@ -158,7 +155,7 @@ def submit(
         except KeyboardInterrupt:
             call.screen.say("Stopped. Nothing was added.")
             raise
-        _problems(call.screen, submission, strict=strict, json=json)
+        _problems(call.screen, submission, json=json)
         if dry_run:
             return _dry(call, settings, submission, json=json)
         stored = _stored(call, settings, submission, yes=yes)
@@ -218,7 +215,7 @@ class Stored:
     record: dict[str, Any]
 
 
-def _problems(screen: Screen, submission: Submission, *, strict: bool, json: bool) -> None:
+def _problems(screen: Screen, submission: Submission, *, json: bool) -> None:
     """Show what is wrong; if it is more than warnings, that is the end."""
     found = submission.problems
     if json:
@@ -226,7 +223,7 @@ def _problems(screen: Screen, submission: Submission, *, strict: bool, json: boo
             screen.must_say(dumps({"event": "problem", **problem}, screen))
     else:
         problems.show(found, screen)
-    if found.errors or (strict and found.warnings):
+    if found.errors:
         raise UsageError(f"{problems.summary(found)}; nothing was added", hint="correct them and submit again")
 
 
