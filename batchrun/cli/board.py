@@ -7,16 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
 from batchrun.cli.flow import flowed
+from batchrun.cli.news import Line, News, clock, cut
 from batchrun.cli.output import columns_of, shortened
 from batchrun.cli.screen import Tone, clean, drawn_bar
-from batchrun.cli.telling import sentence
 from batchrun.core.batch import UNRESOLVED
 from batchrun.core.choice import Mode
-from batchrun.core.events import Paused, Throttled, Trouble
-from batchrun.core.figures import count, dollars, hour, span, tokens
+from batchrun.core.events import Throttled
+from batchrun.core.figures import count, hour, span, tokens
 from batchrun.core.job import Millis, RunId
 from batchrun.core.limits import Dimension
 from batchrun.core.states import RunState, State
@@ -27,9 +26,6 @@ from batchrun.queue.rows import Overview, RunSummary
 from batchrun.report import batches, summary
 from batchrun.report.history import event_of
 from batchrun.report.rates import WINDOW, Lane, Meter, condensed
-
-Piece = tuple[str, Tone | None]
-Line = list[Piece]
 
 RUNS = 6
 BATCHES = 4
@@ -72,25 +68,26 @@ def board(view: View, width: int, height: int, *, utf8: bool = True) -> list[Lin
     sections = [section for section in (runs, alarms, lanes, out) if section]
     fixed = head + [line for n, section in enumerate(sections) for line in ([[], *section] if n else section)]
     room = height - len(fixed) - 1
-    news = list(drawing.news(room, tall=height >= TALL)) if room >= 2 else []
+    news = list(drawing.news.lines(room, tall=height >= TALL)) if room >= 2 else []
     lines = [*fixed, [], *news] if news else fixed
-    return [_cut(line, width) for line in lines[:height]]
+    return [cut(line, width) for line in lines[:height]]
 
 
 class _Drawing:
     def __init__(self, view: View, width: int, *, utf8: bool) -> None:
         self.view, self.width, self.utf8 = view, width, utf8
         self.now = view.now
+        self.news = News(now=view.now, events=view.events, ended=view.ended, width=width, utf8=utf8)
 
     def head(self) -> Line:
         view = self.view
-        right = f"{_clock(self.now)}   q quits"
+        right = f"{clock(self.now)}   q quits"
         left: Line = [("batchrun watch", Tone.BOLD), (f"   {clean(view.database)}", Tone.DIM)]
         if view.seen.simulated:
             left.insert(1, ("   SIMULATED", Tone.WARN))
         if view.trouble:
             left = [*left[:-1], (f"   {clean(view.trouble)}", Tone.WARN)]
-        left = _cut(left, max(0, self.width - len(right) - 2))
+        left = cut(left, max(0, self.width - len(right) - 2))
         gap = self.width - sum(columns_of(text) for text, _ in left) - len(right)
         return [*left, (" " * max(gap, 1) + right, Tone.DIM)]
 
@@ -236,20 +233,10 @@ class _Drawing:
 
     def out(self) -> Iterator[Line]:
         standing = [row for row in self._batches() if row.batch.state not in UNRESOLVED]
-        for row in standing[:BATCHES]:
-            batch = row.batch
-            age = span((self.now - row.since) / 1000)
-            parts = [
-                f"{batches.ref(row)}",
-                batches.word(row),
-                count(batch.n, "job"),
-                f"sent {hour(row.since, self.now)}, {age} ago",
-            ]
-            if batch.expires is not None and not batches.has_ended(row):
-                parts.append(f"expires {hour(batch.expires, self.now)}")
-            if len(self.view.runs) > 1:
-                parts.append(clean(batch.run_name))
-            yield [("   ".join(parts), None)]
+        rows = [self._batch(row) for row in standing[:BATCHES]]
+        wide = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        for row in rows:
+            yield [("   ".join(f"{part:<{wide[i]}}" for i, part in enumerate(row)).rstrip(), None)]
         if len(standing) > BATCHES:
             jobs = sum(row.batch.n for row in standing[BATCHES:])
             yield [(f"and {count(len(standing) - BATCHES, 'batch', 'batches')} more, {count(jobs, 'job')}", Tone.DIM)]
@@ -263,67 +250,17 @@ class _Drawing:
         if not workers and any(run.left for run in self.view.runs):
             yield [("no worker is running", Tone.WARN)]
 
-    # -- news -----------------------------------------------------------------------------------------------------
-
-    def news(self, room: int, *, tall: bool) -> Iterator[Line]:
-        """What happened in the scheduler and to jobs, each in its own order, as they would drown one another."""
-        told = list(_folded(self.view.events))
-        share = min(len(told), max(1, room * 2 // 5)) if self.view.ended else min(len(told), room - 1)
-        jobs = self.view.ended[: max(0, room - share - tall)]
-        for event in told[-share:] if share else []:
-            yield self._event(*event)
-        if jobs and share and tall:
-            yield []
-        for one in jobs:
-            yield self._job(one)
-
-    def _event(self, row: EventRow, times: int) -> Line:
-        event = event_of(row)
-        text = sentence(event) if event is not None else row.kind
-        again = f"  ({times:,} times)" if times > 1 else ""
+    def _batch(self, row: BatchRow) -> list[str]:
+        batch, age = row.batch, span((self.now - row.since) / 1000)
+        expires = None if batches.has_ended(row) else batch.expires
         return [
-            (f"{self._when(row.at)}  ", Tone.DIM),
-            (f"{clean(text)}{again}", Tone.WARN if isinstance(event, Paused | Trouble) else None),
+            batches.ref(row),
+            batches.word(row),
+            count(batch.n, "job"),
+            f"sent {hour(row.since, self.now)}, {age} ago",
+            f"expires {hour(expires, self.now)}" if expires is not None else "",
+            clean(batch.run_name) if len(self.view.runs) > 1 else "",
         ]
-
-    def _job(self, one: Ended) -> Line:
-        mark, tone = self._mark(one)
-        facts: list[str] = []
-        if one.ok:
-            arrow = "→" if self.utf8 else "->"
-            facts += [f"{one.input_tokens or 0:,} {arrow} {one.output_tokens or 0:,} tok"]
-            facts += [one.stop_reason] if one.stop_reason not in {None, "end_turn", "stop_sequence", "tool_use"} else []
-        else:
-            facts.append(" ".join(str(part) for part in (one.status, one.error) if part is not None))
-            if one.state is State.WAITING and one.due is not None:
-                left = (one.due - self.now) / 1000
-                facts.append(f"again in {span(left)}" if left > 0 else "is due again")
-            elif one.state is State.FAILED and one.message:
-                facts.append(one.message)
-        if one.seconds is not None:
-            facts.insert(0, f"{one.seconds:.1f} s")
-        if one.cost is not None:
-            facts.append(dollars(one.cost))
-        key = shortened(clean(one.key), max(12, self.width // 3))
-        return [
-            (f"{self._when(one.at)}  ", Tone.DIM),
-            (f"{mark} ", tone),
-            (f"{key}   {'   '.join(clean(str(fact)) for fact in facts)}", None),
-        ]
-
-    def _mark(self, one: Ended) -> tuple[str, Tone]:
-        if one.ok:
-            whole = one.stop_reason in {None, "end_turn", "stop_sequence", "tool_use"}
-            good, cut = ("✓", "✂") if self.utf8 else ("ok", "cut")
-            return (good, Tone.GOOD) if whole else (cut, Tone.WARN)
-        if one.state is State.FAILED:
-            return "✗" if self.utf8 else "fail", Tone.BAD
-        return "↻" if self.utf8 else "again", Tone.WARN
-
-    def _when(self, at: Millis) -> str:
-        """The clock; the day too, if it is another one."""
-        day = hour(at, self.now)
-        return _clock(at) if ":" in day[:3] else day
 
 
 def spark(series: Iterable[float | None], limit: int | None, *, utf8: bool = True) -> str:
@@ -352,37 +289,3 @@ def _mode(run: RunSummary, now: Millis) -> str:
 def _apart(parts: Iterable[str]) -> Iterator[str]:
     for n, part in enumerate(parts):
         yield f"   {part}" if n else part
-
-
-def _folded(rows: Iterable[EventRow]) -> Iterator[tuple[EventRow, int]]:
-    """Each event with how often it came; a lane that rests again and again is one line, and stands at the last time."""
-    last: tuple[EventRow, int] | None = None
-    for row in rows:
-        if last is not None and row.kind == last[0].kind == "throttled" and _same_rest(row, last[0]):
-            last = (row, last[1] + 1)
-            continue
-        if last is not None:
-            yield last
-        last = (row, 1)
-    if last is not None:
-        yield last
-
-
-def _same_rest(row: EventRow, other: EventRow) -> bool:
-    one, two = event_of(row), event_of(other)
-    return isinstance(one, Throttled) and isinstance(two, Throttled) and (one.lane, one.why) == (two.lane, two.why)
-
-
-def _clock(at: Millis) -> str:
-    return f"{datetime.fromtimestamp(at / 1000, UTC).astimezone():%H:%M:%S}"
-
-
-def _cut(line: Line, width: int) -> Line:
-    """*line* in at most *width* columns, with an ellipsis where something was cut."""
-    left, cut = width, []
-    for text, tone in line:
-        short = shortened(text, left) if left > 0 else ""
-        if short:
-            cut.append((short, tone))
-        left -= columns_of(text)
-    return cut

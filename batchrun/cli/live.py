@@ -15,7 +15,8 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from batchrun.cli.board import Line, View, board
+from batchrun.cli.board import View, board
+from batchrun.cli.news import Line
 from batchrun.cli.screen import Screen, Tone
 from batchrun.errors import Exit
 

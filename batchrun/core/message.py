@@ -22,7 +22,7 @@ WORDS: Final = {
 def parsed(body: str) -> dict[str, Any]:
     """The message. A body that is no JSON object stands as a message without content."""
     try:
-        message = json.loads(body, parse_constant=_nothing)
+        message = _LENIENT.decode(body)
     except (ValueError, RecursionError):
         message = None
     return message if isinstance(message, dict) else {}
@@ -30,6 +30,9 @@ def parsed(body: str) -> dict[str, Any]:
 
 def _nothing(_: str) -> None:
     """NaN and Infinity are no JSON; whoever put them into a message meant no number."""
+
+
+_LENIENT = json.JSONDecoder(parse_constant=_nothing)
 
 
 def _blocks(message: dict[str, Any] | None, kind: str) -> list[dict[str, Any]]:
@@ -53,7 +56,7 @@ def json_of(message: dict[str, Any] | None, text: str | None) -> Any:
     """The answer as JSON: its text if that is an object or a list, else the input of its only tool call; else None."""
     if text is not None and text.lstrip()[:1] in {"{", "["}:
         try:
-            return json.loads(text, parse_constant=_no_json)
+            return _STRICT.decode(text)
         except (ValueError, RecursionError):
             pass
     calls = _blocks(message, "tool_use")
@@ -62,6 +65,9 @@ def json_of(message: dict[str, Any] | None, text: str | None) -> Any:
 
 def _no_json(name: str) -> Any:
     raise ValueError(f"{name} is no JSON")  # and would make an export that nobody can read
+
+
+_STRICT = json.JSONDecoder(parse_constant=_no_json)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +87,7 @@ def structured(message: dict[str, Any], text: str | None, schema: str) -> Struct
     if text is None:
         return Structured(fits=False, why=f"{before}it has no text")
     try:
-        value = json.loads(text, parse_constant=_no_json)
+        value = _STRICT.decode(text)
     except ValueError as error:
         return Structured(fits=False, why=f"{before}no JSON: {_where(error)}")
     except RecursionError:

@@ -143,6 +143,8 @@ class Assembly:
         worst, unbounded = self._rules.prices.worst_of(request, weight, max_tokens=max_tokens, batch=False)
         model = self._rules.models.find(request["model"])
         faults = (*faults_of_size(size), *faults_of_weight(weight, max_tokens, model))
+        if faults and self._rules.ignored:
+            faults = tuple(fault for fault in faults if fault.code not in self._rules.ignored)
         return Measure(est_input=weight.input, worst=worst, unbounded=unbounded, faults=faults)
 
     def key_of(self, digest: bytes) -> str:

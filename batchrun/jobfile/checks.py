@@ -71,7 +71,7 @@ def faults_of(request: Mapping[str, Any], model: Model | None, known: frozenset[
         found += faults_of_choice(request)
     found += faults_of_thinking(request, model, rules)
     found += faults_of_marks(request)
-    return found
+    return [fault for fault in found if fault.code not in rules.ignored] if found and rules.ignored else found
 
 
 def _model(value: Any, model: Model | None, rules: Rules) -> Iterable[Fault]:

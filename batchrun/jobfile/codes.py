@@ -130,6 +130,17 @@ class Code(StrEnum):
     BASE64_BREAKS = "BR161", "base64 with line breaks in it", Severity.WARNING
 
 
+IGNORABLE = frozenset(
+    {
+        *(Code.UNKNOWN_KEY, Code.MAX_TOKENS_OVER, Code.NEARLY_TOO_LARGE, Code.UNKNOWN_MODEL, Code.MODEL_RETIRED),
+        *(Code.MODEL_RETIRES, Code.SAMPLING, Code.PREFILL, Code.OVER_CONTEXT, Code.NEAR_CONTEXT, Code.THINKING),
+        *(Code.FORCED_TOOL, Code.GEO, Code.BLOCK_REFUSED, Code.METADATA_KEPT),
+        *(code for code in Code if "BR140" <= code <= "BR161"),
+    }
+)
+"""What the user may know better: the job can be sent all the same. The API changes, and tables grow old."""
+
+
 COMMON = frozenset(
     {
         Code.UNKNOWN_MODEL,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from batchrun.core.models import ModelTable
 from batchrun.core.pricing import PriceTable
+from batchrun.jobfile.codes import Code
 
 WITHOUT_SAMPLING = "2026-10-21"
 """The first API version that refuses sampling parameters, documents of the assistant and citations on the user's text
@@ -19,6 +20,7 @@ class Rules:
     prices: PriceTable
     today: str  #: YYYY-MM-DD, for models that retire
     betas: frozenset[str] = frozenset()  #: beta features the run asks for
+    ignored: frozenset[Code] = frozenset()  #: what is not to be told; each of `codes.IGNORABLE`
 
     @property
     def strict(self) -> bool:

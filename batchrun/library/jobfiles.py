@@ -10,9 +10,12 @@ from batchrun.clock import SystemClock
 from batchrun.core.choice import Mode
 from batchrun.core.job import Job, Where
 from batchrun.core.problem import Problem
+from batchrun.errors import UsageError
+from batchrun.jobfile.codes import IGNORABLE, Code
 from batchrun.jobfile.problems import Problems
 from batchrun.jobfile.reading import Reading
 from batchrun.jobfile.rules import Rules
+from batchrun.library import explain
 from batchrun.library.inputs import Inputs, sources_of
 from batchrun.library.outlook import Outlook, Whereto, outlook
 from batchrun.queue.mistakes import twice
@@ -43,12 +46,24 @@ class Checked:
 
 
 def rules_of(settings: Settings, tables: Tables) -> Rules:
+    """What job files are checked against. Raises UsageError for a code that cannot be ignored."""
     return Rules(
         api_version=settings.api_version or API_VERSION,
         models=tables.models,
         prices=tables.prices,
         today=f"{datetime.now(UTC):%Y-%m-%d}",
+        ignored=frozenset(_ignorable(code, settings.origin_of("ignore")) for code in settings.ignore),
     )
+
+
+def _ignorable(code: str, origin: str) -> Code:
+    known = next((each for each in Code if each.value == code), None)
+    if known is None or known not in IGNORABLE:
+        why = "there is no such code" if code not in explain.meanings() else "such a job cannot be sent at all"
+        raise UsageError(
+            f"{origin}: `{code}` cannot be ignored: {why}", hint="`batchrun check --explain` lists those that can be"
+        )
+    return known
 
 
 class Collecting:

@@ -16,6 +16,12 @@ SELECT {JOB} FROM runs r CROSS JOIN jobs j ON j.run = r.id WHERE j.key = ? ORDER
 _JOB_BY_REQUEST_ID = f"""
 SELECT {JOB} FROM attempts a JOIN jobs j ON j.id = a.job JOIN runs r ON r.id = j.run WHERE a.request_id = ?
 """
+_JOB_BY_OTHER_ID = f"""
+SELECT {JOB} FROM attempts a JOIN jobs j ON j.id = a.job JOIN runs r ON r.id = j.run
+WHERE a.other_ids IS NOT NULL
+  AND EXISTS (SELECT 1 FROM json_each(a.other_ids) o WHERE o.value = ? OR o.value LIKE '%: ' || ?)
+LIMIT 1
+"""
 _KEYS_FROM = "SELECT key FROM jobs WHERE run = ? AND key >= ? ORDER BY key LIMIT 200"
 _KEYS_BEFORE = "SELECT key FROM jobs WHERE run = ? AND key < ? ORDER BY key DESC LIMIT 200"
 _ATTEMPTS = f"SELECT {ATTEMPT} FROM attempts a LEFT JOIN batches b ON b.id = a.batch WHERE a.job = ? ORDER BY a.n"
@@ -44,6 +50,12 @@ def jobs_named(reading: Reading, ref: str, run: RunId | None = None) -> list[Job
     else:
         found = reading.rows(_JOBS_BY_KEY, ref) or reading.rows(_JOB_BY_REQUEST_ID, ref)
     return [job_of(row) for row in found]
+
+
+def job_of_request(reading: Reading, request_id: str) -> JobRow | None:
+    """The job that was sent under *request_id*: found by an index, or as an id of an edge or gateway by a walk."""
+    found = reading.rows(_JOB_BY_REQUEST_ID, request_id) or reading.rows(_JOB_BY_OTHER_ID, request_id, request_id)
+    return job_of(found[0]) if found else None
 
 
 def keys_like(reading: Reading, key: str, run: RunId) -> list[str]:

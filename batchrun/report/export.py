@@ -57,8 +57,7 @@ def _jsonl(row: ResultRow, layout: Layout) -> str:
     return _dumps(dict(zip(layout.paths, layout.cells(flat(row, layout.needs)), strict=True))) + "\n"
 
 
-def _dumps(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+_dumps = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 def _anthropic(row: ResultRow) -> str:

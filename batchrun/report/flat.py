@@ -102,7 +102,7 @@ ALL: Mapping[str, Column] = {
     "state": Column(
         kind=Kind.TEXT,
         read=lambda seen: "sent" if seen.row.job.state in OUT else seen.row.job.state.value,
-        words="`succeeded`, `failed`, `cancelled`; in `results` also what is not finished",
+        words="`succeeded`, `failed` or `cancelled`",
     ),
     "text": Column(kind=Kind.TEXT, read=lambda seen: seen.text, words="the text of the answer, its blocks joined"),
     "json": Column(

@@ -17,8 +17,8 @@ from markupsafe import Markup
 
 from batchrun import __version__
 from batchrun.core.choice import Mode
-from batchrun.core.figures import count, dollars, span
-from batchrun.core.job import JobId, Millis, Nanos
+from batchrun.core.figures import count, span
+from batchrun.core.job import JobId, Millis
 from batchrun.core.states import RunState, State
 from batchrun.queue.answers import answer_of
 from batchrun.queue.batchlist import batches as batches_of
@@ -28,10 +28,11 @@ from batchrun.queue.failures import ErrorGroup, groups
 from batchrun.queue.reading import Reading
 from batchrun.queue.rows import RunSummary
 from batchrun.queue.story import attempts, request
-from batchrun.report import batches, charts, summary
-from batchrun.report.books import BATCH, Account, Books, books, quantile, saved
+from batchrun.report import batches, summary
+from batchrun.report.books import books
 from batchrun.report.cures import Typed, cure_of, word
 from batchrun.report.jobview import CUT_ENDS, JobView, job_view
+from batchrun.report.sums import sums
 from batchrun.report.untrusted import stamp, visible
 
 FOLDER = Path(__file__).parent
@@ -39,8 +40,8 @@ FOLDER = Path(__file__).parent
 SAMPLE = 500
 """Jobs that did not fail which are shown."""
 
-ENOUGH = 20
-"""Realtime answers from which on a histogram tells something."""
+READ = 20_000
+"""Failed jobs up to which every message is read, so that the groups are counted exactly."""
 
 BATCHES = 500
 GROUPS = 50
@@ -81,8 +82,8 @@ def page(reading: Reading, run: RunSummary, wanted: Page) -> tuple[Chosen, Itera
         "jobs": filter(None, (_job(reading, id_) for id_ in picked.jobs)),
         **_headline(reading, run, wanted),
         **_counts(run, stop_reasons(reading, run.id)),
-        **_sums(run, books(entries(reading, run.id)), wanted),
-        **_errors(run, groups(reading, run.id), wanted),
+        **sums(run, books(entries(reading, run.id)), wanted.batch_percent),
+        **_errors(run, groups(reading, run.id, every=run.n(State.FAILED, State.HELD) <= READ), wanted),
         **_batches(batches_of(reading, run.id, most=BATCHES + 1), wanted.now),
     }
     return picked, template.generate(facts)
@@ -222,80 +223,6 @@ def _choice(picked: Chosen) -> str:
         if failures
         else (f"Here is {others} jobs, in the order of the file.")
     )
-
-
-# -- money and time ---------------------------------------------------------------------------------------------------
-
-
-def _sums(run: RunSummary, told: Books, wanted: Page) -> dict[str, Any]:
-    whole = told.total()
-    over = charts.slots(told.seconds)
-    enough = sum(told.latencies.values()) >= ENOUGH
-    return {
-        "money": _money(run, told, wanted.batch_percent),
-        "accounts": [_account(one) for _, one in sorted(told.accounts.items())],
-        "total": _account(whole),
-        "cached": whole.cache_read + whole.cache_write > 0,
-        "timeline": Markup(charts.timeline(over)) if over else "",  # noqa: S704  # our own
-        "histogram": Markup(charts.histogram(told.latencies)) if enough else "",  # noqa: S704  # our own
-        "kinds": [(kind, label) for kind, label in _KINDS if any(over.counts[kind])] if over else [],
-        "batched": any(via == BATCH for _, via in told.accounts),
-        "pace": _pace(told),
-        "latencies": _latencies(told),
-        "retries": _retries(told),
-    }
-
-
-_KINDS = (("realtime", "answers in realtime"), ("batch", "answers in batches"), ("error", "failed attempts"))
-
-
-def _money(run: RunSummary, told: Books, percent: int) -> list[tuple[str, str, str]]:
-    whole, in_batches = told.total(), told.total(BATCH)
-    rows = [("spent", dollars(run.spent), "")]
-    if run.possibly:
-        rows.append((f"of that {count(run.possibly, 'attempt')} possibly billed", dollars(run.possibly_cost), "warn"))
-    if run.reserved:
-        rows.append(("reserved for what is out", dollars(run.reserved), ""))
-    if run.budget is not None:
-        rows.append((f"cap, {summary.percent(run.spent, run.budget)} used", dollars(run.budget), ""))
-    if in_batches.cost:
-        rows.append(("saved by batches", dollars(saved(in_batches.cost, percent)), "good"))
-    if whole.unpriced:
-        rows.append(("answers of unknown price", f"{whole.unpriced:,}", "warn"))
-    return rows
-
-
-def _account(one: Account) -> dict[str, str]:
-    numbers = ("attempts", "answers", "input", "output", "cache_read", "cache_write")
-    known = one.unpriced < one.answers or not one.answers
-    each = Nanos(one.cost // one.answers) if one.answers and known else None
-    return {
-        "model": one.model,
-        "via": one.via,
-        **{name: f"{getattr(one, name):,}" for name in numbers},
-        "cost": f"{dollars(Nanos(one.cost)) if known else 'unknown'}{' + unknown' if one.unpriced and known else ''}",
-        "each": "" if each is None else dollars(each),
-    }
-
-
-def _pace(told: Books) -> str:
-    if told.first is None or told.last is None:
-        return ""
-    answers, seconds = told.total().answers, max(1.0, (told.last - told.first) / 1000)
-    return f"{count(answers, 'answer')} over {span(seconds)}, {60 * answers / seconds:,.1f} a minute on average."
-
-
-def _latencies(told: Books) -> str:
-    marks = [(name, quantile(told.latencies, share)) for name, share in (("median", 0.5), ("p95", 0.95), ("p99", 0.99))]
-    parts = [f"{name} {charts.latency(value)}" for name, value in marks if value is not None]
-    longest = f", longest {charts.latency(max(told.latencies))}" if told.latencies else ""
-    return f"{count(sum(told.latencies.values()), 'answer')}: {', '.join(parts)}{longest}."
-
-
-def _retries(told: Books) -> str:
-    statuses = ", ".join(f"{n:,} × {status}" for status, n in told.statuses.most_common(6))
-    text = f"{count(told.attempts, 'attempt')}, {100 * told.retry_rate:.1f} % of them not the first of their job."
-    return f"{text} Answered with errors: {statuses}." if statuses else text
 
 
 # -- errors and batches -----------------------------------------------------------------------------------------------

@@ -22,6 +22,8 @@ def _shown(value: Any) -> str:
             return ""
         case float():
             return f"{value:g} s"
+        case tuple():
+            return ", ".join(value)
         case _:
             return redacted(str(value))
 
@@ -214,6 +216,13 @@ _ALL = (
         default=3_600.0,
         metavar="TIME",
         help="How long one request may take from first to last.",
+    ),
+    Option(
+        name="ignore",
+        read=values.codes,
+        default=(),
+        metavar="CODES",
+        help="Problems in job files that are not to be told, such as BR117,BR158; see `batchrun check --explain`.",
     ),
     Option(
         name="confirm_likely",

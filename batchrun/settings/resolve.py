@@ -48,6 +48,7 @@ class Settings:
     connect_timeout: float
     read_timeout: float
     total_timeout: float
+    ignore: tuple[str, ...]  #: codes of problems
     confirm_likely: Nanos
     confirm_most: Nanos
     color: str

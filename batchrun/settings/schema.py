@@ -36,6 +36,8 @@ def _shape(option: Option) -> dict[str, Any]:
             return {"type": ["number", "string"], "examples": ["90s", "5m", "1h30m"]}
         case values.amount:
             return {"type": ["number", "string"], "minimum": 0}
+        case values.codes:
+            return {"type": ["string", "array"], "items": {"type": "string", "pattern": r"^BR\d{3}$"}}
         case values.api_version:
             return {"type": "string", "pattern": r"^\d{4}-\d{2}-\d{2}$"}
         case _:

@@ -119,3 +119,11 @@ def api_version(raw: object) -> str:
     if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", str(raw)):
         raise ValueError("must be a version of the API, such as 2023-06-01")
     return str(raw)
+
+
+def codes(raw: object) -> tuple[str, ...]:
+    """Codes of problems, in a list or with commas between them: `BR117,BR158`."""
+    words = raw if isinstance(raw, list | tuple) else str(raw).replace(",", " ").split()
+    if not all(isinstance(word, str) and re.fullmatch(r"BR\d{3}", word.upper()) for word in words):
+        raise ValueError("must be codes of problems, such as BR117 or BR117,BR158")
+    return tuple(word.upper() for word in words)

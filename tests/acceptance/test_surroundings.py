@@ -62,7 +62,10 @@ def test_a_key_that_the_api_refuses_leaves_the_jobs_queued(home: Home, good: Pat
     refused(said, 4, "refused the key", "401")
     assert "bad-key" not in said.err + said.out
     assert jobs_in(home) == 5
-    assert "5 queued" in re.sub(r"\s+", " ", home("status").out) or "queued" in home("status").out
+    assert (
+        "5 queued" in re.sub(r"\s+", " ", home("status", "--format", "text").out)
+        or "queued" in home("status", "--format", "text").out
+    )
 
 
 def test_a_base_url_without_a_scheme_is_refused(home: Home, good: Path) -> None:

@@ -124,7 +124,7 @@ def test_wait_for_several_runs_ends_when_they_are_over_though_others_are_not(ten
     shown = ten("wait", "small", "other", "--simulate", "--progress", "none")
     assert shown.code == 0
     assert counts(ten) == {"succeeded": 1}  # of the newest; the batch of the first is still out
-    assert ten("status", "--simulate", "--check").code == 8
+    assert ten("status", "--format", "text", "--simulate", "--check").code == 8
 
 
 @pytest.mark.usefixtures("late")
@@ -215,7 +215,7 @@ def test_verbose_says_once_which_way_each_run_goes_and_why(ten: Batchrun) -> Non
     assert shown.err.count("run few goes in realtime: 10 jobs are too few for a batch\n") == 1
     shown = ten(*SUBMIT[:-1], "plain", "-v", "--name", "many")
     assert shown.err.count("run many goes in batches: asked for\n") == 1
-    assert "run many goes in batches: asked for" in ten("log", "many", "--simulate").out
+    assert "run many goes in batches: asked for" in ten("log", "--format", "text", "many", "--simulate").out
     assert "goes in" not in ten(*SUBMIT[:-1], "plain", "--name", "quiet").err
 
 

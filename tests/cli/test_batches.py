@@ -95,7 +95,7 @@ def test_a_batch_that_is_proven_is_adopted_and_collected(sent: Batchrun, tmp_pat
     assert f"b-1 is {remote}, proven by its first line" in shown.err
     assert sent("wait", "--simulate", "-q").code == 0
     assert [batch["state"] for batch in listed(sent)] == ["done"]
-    assert "adopted by hand" in sent("log", "--simulate").out
+    assert "adopted by hand" in sent("log", "--format", "text", "--simulate").out
 
 
 @pytest.mark.usefixtures("soon")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from batchrun.library import explain
 from tests.cli.conftest import Batchrun, jobs_file
 
 
@@ -75,3 +76,56 @@ def test_a_full_pipe_of_jobs_can_be_checked(
 def test_the_example_is_sound(batchrun: Batchrun) -> None:
     example = Path(__file__).parents[2] / "jobs.example.yaml"
     assert batchrun("check", str(example), "--strict").code == 0
+
+
+def test_every_code_has_a_page_with_the_reason_and_the_cure() -> None:
+    for code in explain.meanings():
+        page = explain.page(code)
+        assert page.why.endswith("."), f"{code} needs a page in data/codes.toml"
+        assert page.cure.endswith("."), f"{code} needs a cure in data/codes.toml"
+
+
+def test_a_code_is_explained(batchrun: Batchrun) -> None:
+    shown = batchrun("check", "--explain", "br158")
+    assert shown.code == 0
+    assert shown.out.startswith(
+        "BR158  `max_tokens` leaves the model no room to think (warning; may be ignored by --ignore)"
+    )
+    assert 'Example:\n  "thinking": {"type": "disabled"}\n' in shown.out
+    assert len(batchrun("check", "--explain").out.splitlines()) == len(explain.meanings())
+    assert json.loads(batchrun("check", "--explain", "BR101", "--json").out)["ignorable"] is False
+
+
+def test_a_code_that_there_is_not_is_wrong_usage(batchrun: Batchrun) -> None:
+    shown = batchrun("check", "--explain", "BR1588")
+    assert shown.code == 2
+    assert "did you mean `BR158`?" in shown.err
+
+
+def test_a_check_needs_a_file(batchrun: Batchrun) -> None:
+    assert batchrun("check").code == 2
+
+
+def test_what_the_user_knows_better_is_not_told(batchrun: Batchrun, tmp_path: Path) -> None:
+    jobs_file(tmp_path / "new.jsonl", ["one", "two"], model="claude-newest-9", temperature=0.5)
+    assert "2 errors and 2 warnings" in batchrun("check", "new.jsonl").err
+    assert "2 jobs, no problems" in batchrun("check", "new.jsonl", "--ignore", "BR117,br120").err
+    (tmp_path / "batchrun.toml").write_text('ignore = ["BR117", "BR120"]\n')
+    assert batchrun("submit", "new.jsonl", "--simulate", "--dry-run", "--strict").code == 0
+
+
+@pytest.mark.parametrize(
+    ("code", "why"), [("BR001", "cannot be sent at all"), ("BR999", "no such code"), ("nonsense", "must be codes")]
+)
+def test_what_cannot_be_sent_cannot_be_ignored(code: str, why: str, batchrun: Batchrun, tmp_path: Path) -> None:
+    jobs_file(tmp_path / "small.jsonl", ["one"])
+    shown = batchrun("check", "small.jsonl", "--ignore", code)
+    assert shown.code == 2
+    assert why in shown.err
+
+
+def test_a_strict_submit_takes_a_warning_for_an_error(batchrun: Batchrun, tmp_path: Path) -> None:
+    jobs_file(tmp_path / "new.jsonl", ["one"], model="claude-newest-9")
+    shown = batchrun("submit", "new.jsonl", "--simulate", "--strict")
+    assert shown.code == 2
+    assert "1 warning; nothing was added" in shown.err

@@ -85,7 +85,9 @@ def test_a_restored_queue_keeps_the_old_one_aside_is_marked_and_sends_nothing_ye
     status = json.loads(batchrun("status", "--simulate", "--json").out)
     assert status["rewound"] is not None
     assert status["runs"][0]["counts"]["queued"] == 2
-    assert "what was bought since" in batchrun("status", "jobs", "--simulate").out.replace("\n  ", " ")
+    assert "what was bought since" in batchrun("status", "--format", "text", "jobs", "--simulate").out.replace(
+        "\n  ", " "
+    )
     (tmp_path / "more.jsonl").write_text((tmp_path / "jobs.jsonl").read_text().replace("doc", "new"))
     batchrun("submit", "more.jsonl", "--no-run", *QUIET)
     with closing(sqlite3.connect(tmp_path / "batchrun-simulated.db")) as look:

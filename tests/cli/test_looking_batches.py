@@ -30,7 +30,7 @@ def test_the_screen_of_a_run_in_batches(batchrun: Batchrun, looked_at: Path) -> 
             stock.job(run, f"done-{n}", "succeeded")
         out(stock, run, 4)
         out(stock, run, 3, sent=NOON + 10 * MINUTE)
-    shown = batchrun("status")
+    shown = batchrun("status", "--format", "text")
     assert shown.out == (
         "nightly  r-1  auto  submitted 12:00, 51m ago   $0.00 so far\n"
         "in batches: half the price, and there is no deadline\n"
@@ -49,7 +49,7 @@ def told(batchrun: Batchrun, looked_at: Path, state: str, **values: Any) -> list
     """What a status says with an exclamation mark of one batch of two jobs."""
     with Stock(looked_at) as stock:
         out(stock, stock.run("nightly", mode="batch"), 2, state, **values)
-    return [line[2:] for line in batchrun("status").out.splitlines() if line.startswith("! ")]
+    return [line[2:] for line in batchrun("status", "--format", "text").out.splitlines() if line.startswith("! ")]
 
 
 UNCLEAR = "b-1 (2 jobs, sent 12:00): not known whether it arrived; "
@@ -150,7 +150,7 @@ def test_the_document_tells_of_each_batch(batchrun: Batchrun, looked_at: Path) -
 def test_held_jobs_say_why(batchrun: Batchrun, looked_at: Path, error: str, why: str) -> None:
     with Stock(looked_at) as stock:
         stock.job(stock.run("nightly"), "held", "held", error=error)
-    assert f"held                 1   {why}   batchrun errors nightly\n" in batchrun("status").out
+    assert f"held                 1   {why}   batchrun errors nightly\n" in batchrun("status", "--format", "text").out
 
 
 def test_money_that_batches_have_reserved_is_no_want_of_money(batchrun: Batchrun, looked_at: Path) -> None:
@@ -158,7 +158,7 @@ def test_money_that_batches_have_reserved_is_no_want_of_money(batchrun: Batchrun
         run = stock.run("nightly", mode="batch", budget=100, reserved=100)
         out(stock, run, 1)
         stock.job(run, "next", worst=50)
-    assert "no money" not in batchrun("status").out
+    assert "no money" not in batchrun("status", "--format", "text").out
 
 
 # -- one job, its errors, and the night --------------------------------------------------------------------------------
@@ -236,7 +236,7 @@ def test_what_became_of_a_job_in_a_batch_has_its_words_and_its_cure(
     shown = batchrun("show", "doc-1").out
     assert f"batch     {said}" in shown
     assert f"  {cure}\n" in shown
-    assert f"{error}: {cure}" in batchrun("errors").out
+    assert f"{error}: {cure}" in batchrun("errors", "--format", "text").out
 
 
 def test_the_log_tells_the_life_of_a_batch(batchrun: Batchrun, looked_at: Path) -> None:
@@ -256,7 +256,7 @@ def test_the_log_tells_the_life_of_a_batch(batchrun: Batchrun, looked_at: Path) 
             remote="msgbatch_03",
             **told,
         )
-    assert batchrun("log").out.splitlines()[1:] == [
+    assert batchrun("log", "--format", "text").out.splitlines()[1:] == [
         "12:00:00  b-3: it is not known whether a batch of 200 jobs arrived (timeout)",
         "12:01:00  b-3: a batch of 200 jobs was found again, not sent again: msgbatch_03",
         "12:02:00  b-3: 198 answers stored, 2 expired (msgbatch_03)",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -27,7 +28,7 @@ def night(looked_at: Path) -> Path:
 
 
 def test_errors_are_grouped_with_a_sample_and_the_cure(batchrun: Batchrun, night: Path) -> None:
-    shown = batchrun("errors")
+    shown = batchrun("errors", "--format", "text")
     assert (shown.code, shown.err) == (0, "")
     assert shown.out == (
         "5 jobs of nightly failed, 1 job held; 3 groups\n"
@@ -55,7 +56,7 @@ def test_errors_are_grouped_with_a_sample_and_the_cure(batchrun: Batchrun, night
 
 
 def test_a_run_without_failures_says_so(batchrun: Batchrun, night: Path) -> None:
-    shown = batchrun("errors", "small")
+    shown = batchrun("errors", "--format", "text", "small")
     assert (shown.code, shown.out) == (0, "Nothing failed in small.\n")
 
 
@@ -114,8 +115,8 @@ def test_the_document_of_groups(batchrun: Batchrun, night: Path) -> None:
 def test_a_selection_of_no_job_ends_with_its_code_and_one_of_sound_jobs_does_not(
     batchrun: Batchrun, night: Path
 ) -> None:
-    assert batchrun("errors", "-s", "id:nothing").code == 5
-    shown = batchrun("errors", "-s", "id:doc-1")
+    assert batchrun("errors", "--format", "text", "-s", "id:nothing").code == 5
+    shown = batchrun("errors", "--format", "text", "-s", "id:doc-1")
     assert (shown.code, shown.out) == (0, "Nothing failed in nightly.\n")
 
 
@@ -125,15 +126,15 @@ def test_many_failures_are_sampled_and_counted_when_asked(
     monkeypatch.setattr("batchrun.queue.failures.LOOKED_AT", 10)
     with Stock(looked_at) as stock:
         stock.many(stock.run("one"), 25, "failed", error="overloaded_error")
-    shown = batchrun("errors").out
+    shown = batchrun("errors", "--format", "text").out
     assert "25 jobs of one failed; 1 group" in shown
     assert "≥10 × overloaded_error (529)" in shown
     assert "--all counts every one" in shown
-    assert "\n25 × overloaded_error (529)" in batchrun("errors", "--all").out
+    assert "\n25 × overloaded_error (529)" in batchrun("errors", "--format", "text", "--all").out
 
 
 def test_only_the_first_groups_if_so_wished(batchrun: Batchrun, night: Path) -> None:
-    shown = batchrun("errors", "-n", "1").out
+    shown = batchrun("errors", "--format", "text", "-n", "1").out
     assert "overloaded" not in shown
     assert shown.endswith("\n2 more groups; without -n all are shown\n")
 
@@ -251,6 +252,7 @@ def test_the_document_of_a_job(batchrun: Batchrun, night: Path) -> None:
         "error": None,
         "finished": "2026-11-20T12:00:00Z",
         "request": {"model": "claude-test-1", "max_tokens": 5, "messages": [{"role": "user", "content": "hi"}]},
+        "tags": [],
         "metadata": {"doi": "10/1"},
     }
 
@@ -259,6 +261,17 @@ def test_a_job_is_found_by_run_and_id_or_by_a_request_id(batchrun: Batchrun, nig
     assert batchrun("show", "r-2:doc-1").out.startswith("doc-1   nightly")
     assert batchrun("show", "nightly:doc-1").out.startswith("doc-1   nightly")
     assert batchrun("show", "req_9_1").out.startswith("doc-tried")
+
+
+def test_a_job_is_found_by_each_id_of_each_of_its_requests(batchrun: Batchrun, night: Path) -> None:
+    with sqlite3.connect(night) as sql:
+        sql.execute("UPDATE attempts SET other_ids = '[\"cf-ray: 8f1\"]' WHERE job = 9 AND n = 3")
+    sql.close()
+    for request_id in ("req_9_1", "req_9_3", "8f1", "cf-ray: 8f1"):
+        assert batchrun("show", "--request-id", request_id).out.startswith("doc-tried"), request_id
+    unknown = batchrun("show", "--request-id", "8f")
+    assert (unknown.code, unknown.err) == (5, "error: no attempt of this queue has the id `8f`\n")
+    assert batchrun("show").code == batchrun("show", "doc-1", "--request-id", "req_9_1").code == 2
 
 
 def test_an_id_that_several_runs_have_shows_the_newest_and_names_the_others(
@@ -328,7 +341,7 @@ def _told(path: Path) -> None:
 
 def test_the_night_is_told_in_sentences(batchrun: Batchrun, night: Path) -> None:
     _told(night)
-    shown = batchrun("log")
+    shown = batchrun("log", "--format", "text")
     assert (shown.code, shown.err) == (0, "")
     assert shown.out == (
         "2026-11-20  (UTC+0000)\n"
@@ -346,9 +359,12 @@ def test_the_night_is_told_in_sentences(batchrun: Batchrun, night: Path) -> None
 
 def test_the_log_of_one_run_leaves_out_the_others(batchrun: Batchrun, night: Path) -> None:
     _told(night)
-    assert "run small is done" not in batchrun("log", "nightly").out
-    assert "run small is done" in batchrun("log", "small").out
-    assert batchrun("log", "-n", "1").out == "2026-11-21  (UTC+0000)\n01:00:00  ended: nothing more is due\n"
+    assert "run small is done" not in batchrun("log", "--format", "text", "nightly").out
+    assert "run small is done" in batchrun("log", "--format", "text", "small").out
+    assert (
+        batchrun("log", "--format", "text", "-n", "1").out
+        == "2026-11-21  (UTC+0000)\n01:00:00  ended: nothing more is due\n"
+    )
 
 
 def test_events_for_programs_are_those_of_a_run_in_progress(batchrun: Batchrun, night: Path) -> None:
@@ -369,7 +385,7 @@ def test_an_event_of_another_version_is_shown_as_it_is(batchrun: Batchrun, looke
         stock.run("one")
         stock.event("batch_adopted", at=NOON + SECOND, batch="msgbatch_1")
         stock.event("throttled", at=NOON + SECOND, lane="x", unexpected="thing")
-    shown = batchrun("log").out
+    shown = batchrun("log", "--format", "text").out
     assert '12:00:01  batch_adopted {"batch": "msgbatch_1"}\n' in shown
     assert json.loads(batchrun("log", "--format", "jsonl").out.splitlines()[0]) == {
         "event": "batch_adopted",
@@ -383,6 +399,16 @@ def test_an_event_of_another_version_is_shown_as_it_is(batchrun: Batchrun, looke
 def test_an_empty_log_says_so(batchrun: Batchrun, looked_at: Path) -> None:
     with Stock(looked_at) as stock:
         stock.run("one")
-    shown = batchrun("log")
+    shown = batchrun("log", "--format", "text")
     assert (shown.code, shown.out) == (0, "")
     assert shown.err == "Nothing happened yet: `batchrun run` writes here what it does.\n"
+
+
+def test_into_a_pipe_the_log_and_the_errors_are_rows(batchrun: Batchrun, looked_at: Path) -> None:
+    with Stock(looked_at) as stock:
+        nightly(stock)
+        stock.event("run_done", run=2, name="nightly")
+    (event,) = batchrun("log").out.splitlines()
+    assert event.split("\t")[1:] == ["run_done", "r-2", "run nightly is done"]
+    failed = [line.split("\t") for line in batchrun("errors").out.splitlines()]
+    assert {row[0] for row in failed} == {"bad-0", "bad-1", "bad-2", "over-0", "over-1", "held"}

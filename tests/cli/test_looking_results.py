@@ -296,7 +296,7 @@ def test_answers_never_take_the_place_of_the_queue(batchrun: Batchrun, night: Pa
     shown = batchrun("export", "-o", "batchrun.db", "--format", "csv", *flags)
     assert shown.code == 2
     assert "batchrun.db is the queue itself" in shown.err
-    assert batchrun("status").code == 0
+    assert batchrun("status", "--format", "text").code == 0
 
 
 def test_a_run_of_standard_input_has_no_file_to_spare(batchrun: Batchrun, looked_at: Path) -> None:

@@ -23,14 +23,14 @@ DOLLAR = 1_000_000_000
 
 
 def test_where_there_is_no_queue_there_is_nothing_to_show_and_a_hint(batchrun: Batchrun, tmp_path: Path) -> None:
-    shown = batchrun("status")
+    shown = batchrun("status", "--format", "text")
     assert (shown.code, shown.out, shown.err) == (0, "No queue here yet.\n", "`batchrun submit FILE` makes one\n")
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("args", [["--check"], ["--db", "elsewhere.db"], ["last"]])
 def test_a_queue_that_was_asked_for_and_is_not_there_is_a_mistake(batchrun: Batchrun, args: list[str]) -> None:
-    shown = batchrun("status", *args)
+    shown = batchrun("status", "--format", "text", *args)
     assert shown.code == 2
     assert "error: there is no queue at" in shown.err
 
@@ -43,14 +43,14 @@ def test_without_a_queue_the_document_is_empty(batchrun: Batchrun) -> None:
 
 def test_a_queue_without_runs_says_so(batchrun: Batchrun, tmp_path: Path) -> None:
     Stock(tmp_path / "batchrun.db").__exit__()
-    shown = batchrun("status")
+    shown = batchrun("status", "--format", "text")
     assert (shown.code, shown.out) == (0, "No runs yet.\n")
 
 
 def test_the_screen(batchrun: Batchrun, looked_at: Path) -> None:
     with Stock(looked_at) as stock:
         nightly(stock)
-    shown = batchrun("status")
+    shown = batchrun("status", "--format", "text")
     assert shown.code == 0
     assert shown.err == ""
     assert shown.out == (
@@ -80,7 +80,7 @@ def test_the_queue_of_an_older_batchrun_is_brought_up_to_date(command: str, batc
     with sqlite3.connect(tmp_path / "batchrun.db") as connection:
         assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [(VERSION,)]
     connection.close()
-    assert batchrun("status").out == "No runs yet.\n"
+    assert batchrun("status", "--format", "text").out == "No runs yet.\n"
 
 
 def test_a_worker_that_lives_is_named_and_its_speed_is_told(batchrun: Batchrun, looked_at: Path) -> None:
@@ -93,7 +93,7 @@ def test_a_worker_that_lives_is_named_and_its_speed_is_told(batchrun: Batchrun, 
         stock.many(run, 100, first=1_000)
     locks = Locks(looked_at)
     locks.hold(WorkerId(worker))
-    shown = batchrun("status")
+    shown = batchrun("status", "--format", "text")
     locks.close()
     assert "30 / 131   22 %   1.0/s   about 1m38s left\n" in shown.out
     assert "in flight            1\n" in shown.out
@@ -106,7 +106,7 @@ def test_a_pause_says_since_when_why_and_what_to_do(batchrun: Batchrun, looked_a
         run = stock.run("nightly", account=account)
         stock.job(run, "a")
         stock.pause("account", str(account), since=NOON + 45 * MINUTE)
-    shown = batchrun("status")
+    shown = batchrun("status", "--format", "text")
     assert shown.out.endswith(
         "! account my org paused since 12:45: the prepaid credit is used up (Your credit balance is too low)\n"
         "  add credit in the Console; asked again from 13:00 on, or at once after  batchrun resume\n"
@@ -119,7 +119,7 @@ def test_a_finished_run_leads_to_its_answers(batchrun: Batchrun, looked_at: Path
     with Stock(looked_at) as stock:
         run = stock.run("nightly", state="done", done=NOON + 40 * MINUTE)
         stock.job(run, "a", "succeeded")
-    shown = batchrun("status")
+    shown = batchrun("status", "--format", "text")
     assert "done 12:40, 40m after its submit" in shown.out
     assert "100 %" in shown.out
     assert shown.out.endswith("Look: batchrun results nightly   Take away: batchrun export nightly -o FILE\n")
@@ -129,16 +129,16 @@ def test_one_run_is_shown_alone_and_all_with_all(batchrun: Batchrun, looked_at: 
     with Stock(looked_at) as stock:
         for n in range(30):
             stock.run(f"night-{n}", state="done", done=NOON)
-    assert "night-29" not in batchrun("status", "night-3").out
-    assert "20 older runs: batchrun status --all" in batchrun("status").out
-    everything = batchrun("status", "--all").out
+    assert "night-29" not in batchrun("status", "--format", "text", "night-3").out
+    assert "20 older runs: batchrun status --all" in batchrun("status", "--format", "text").out
+    everything = batchrun("status", "--format", "text", "--all").out
     assert all(f"night-{n}" in everything for n in range(30))
 
 
 def test_an_unknown_run_is_a_mistake_with_the_nearest_name(batchrun: Batchrun, looked_at: Path) -> None:
     with Stock(looked_at) as stock:
         stock.run("nightly")
-    shown = batchrun("status", "nihgtly")
+    shown = batchrun("status", "--format", "text", "nihgtly")
     assert (shown.code, shown.out) == (2, "")
     assert "no run `nihgtly`; did you mean `nightly`?" in shown.err
 
@@ -148,7 +148,10 @@ def test_a_status_stays_readable_where_too_many_failed_to_be_counted(batchrun: B
         run = stock.run("nightly")
         stock.many(run, 600, "failed", error="overloaded_error")
         stock.job(run, "x", "failed", error="api_error")
-    assert "failed             601   api_error, overloaded_error   batchrun errors nightly\n" in batchrun("status").out
+    assert (
+        "failed             601   api_error, overloaded_error   batchrun errors nightly\n"
+        in batchrun("status", "--format", "text").out
+    )
 
 
 def test_the_document(batchrun: Batchrun, looked_at: Path) -> None:
@@ -239,8 +242,8 @@ def test_check_turns_the_state_into_an_exit_code(
         run = stock.run("nightly", state=state, **extra.get(state, {}))
         for n, one in enumerate(jobs):
             stock.job(run, f"k{n}", one)
-    assert batchrun("status").code == 0
-    assert batchrun("status", "--check").code == code
+    assert batchrun("status", "--format", "text").code == 0
+    assert batchrun("status", "--format", "text", "--check").code == code
     assert batchrun("status", "last", "--check", "--json").code == code
 
 
@@ -261,7 +264,7 @@ def test_names_and_messages_of_others_do_not_reach_the_terminal(batchrun: Batchr
 def test_a_simulated_queue_says_so_on_the_screen_and_in_the_document(batchrun: Batchrun, tmp_path: Path) -> None:
     with Stock(tmp_path / "batchrun-simulated.db", simulated=True) as stock:
         stock.run("nightly")
-    shown = batchrun("status", "--simulate")
+    shown = batchrun("status", "--format", "text", "--simulate")
     assert shown.err.startswith("SIMULATED")
     assert json.loads(batchrun("status", "--simulate", "--json").out)["simulated"] is True
 
@@ -273,13 +276,18 @@ def test_commands_to_type_lead_to_the_same_queue(batchrun: Batchrun, looked_at: 
         stock.job(run, "b", "succeeded", answer=message("…", stop="max_tokens"))
         stock.job(run, "c")
         stock.pause("run", str(run), "user")
-    for args in (["status"], ["errors"], ["errors", "--json"], ["show", "a"], ["results", "--format", "text"]):
+    text = ["--format", "text"]
+    for args in (["status", *text], ["errors", *text], ["errors", "--json"], ["show", "a"], ["results", *text]):
         shown = batchrun(*args, "--simulate")
         commands = re.findall(r"batchrun [^(\n;]*", shown.out + shown.err)
         assert commands, shown
         assert all("--simulate" in command for command in commands), commands
     (looked_at.parent / "batchrun-simulated.db").rename(looked_at.parent / "other.db")
-    resume = next(line for line in batchrun("status", "--db", "other.db").out.splitlines() if "To go on" in line)
+    resume = next(
+        line
+        for line in batchrun("status", "--format", "text", "--db", "other.db").out.splitlines()
+        if "To go on" in line
+    )
     assert "--db other.db" in resume
 
 
@@ -287,7 +295,7 @@ def test_symbols_give_way_on_a_stream_without_them(looked_at: Path) -> None:
     with Stock(looked_at) as stock:
         nightly(stock)
     done = subprocess.run(
-        [sys.executable, "-m", "batchrun", "status"],
+        [sys.executable, "-m", "batchrun", "status", "--format", "text"],
         cwd=looked_at.parent,
         env={**os.environ, "PYTHONIOENCODING": "ascii"},
         capture_output=True,
@@ -296,3 +304,21 @@ def test_symbols_give_way_on_a_stream_without_them(looked_at: Path) -> None:
     assert b"###" in done.stdout
     assert b"\\x" not in done.stdout
     assert b"\\u" not in done.stdout
+
+
+def test_into_a_pipe_each_run_is_a_row_of_plain_cells(batchrun: Batchrun, looked_at: Path) -> None:
+    with Stock(looked_at) as stock:
+        nightly(stock)
+    cells = [line.split("\t") for line in batchrun("status").out.splitlines()]
+    assert [row[1] for row in cells] == ["nightly", "small"]
+    assert cells[0][4:13] == ["19", "5", "1", "1", "6", "5", "0", "1", "0"]
+    assert {len(row) for row in cells} == {18}
+    header, *found = batchrun("status", "nightly", "--format", "csv").out.splitlines()
+    assert header.startswith("id,name,state,mode,total,queued")
+    assert len(found) == 1
+
+
+def test_into_a_pipe_no_queue_is_no_row(batchrun: Batchrun) -> None:
+    shown = batchrun("status")
+    assert (shown.code, shown.out) == (0, "")
+    assert "No queue here yet" in shown.err

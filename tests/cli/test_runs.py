@@ -154,7 +154,7 @@ def test_a_removed_run_leaves_nothing_but_what_later_listings_need_and_its_cost_
     for table in ("jobs", "requests", "attempts", "results", "shared", "runs"):
         assert rows(tmp_path, f"SELECT COUNT(*) FROM {table}") == [(1,)], table
     assert rows(tmp_path, "SELECT token, remote_id FROM past_batches") == [("t1done", "msgbatch_1")]
-    assert "run gone (r-1) was removed: 1 job, 1 answer, $2.50 spent" in batchrun("log").out
+    assert "run gone (r-1) was removed: 1 job, 1 answer, $2.50 spent" in batchrun("log", "--format", "text").out
     assert [row[0] for row in rows(tmp_path, "SELECT name FROM v_runs")] == ["kept"]
     assert rows(tmp_path, "PRAGMA foreign_key_check") == []
     engine = open_queue(looked_at)

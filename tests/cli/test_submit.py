@@ -302,7 +302,7 @@ def test_ctrl_c_while_reading_adds_nothing(batchrun: Batchrun, three: Path, monk
     shown = batchrun("submit", "small.jsonl", "--simulate")
     assert shown.code == 130
     assert shown.err.endswith("Stopped. Nothing was added.\n")
-    assert "No runs yet." in batchrun("status", "--simulate").out
+    assert "No runs yet." in batchrun("status", "--format", "text", "--simulate").out
 
 
 def test_answers_that_were_seen_make_the_estimate(batchrun: Batchrun, tmp_path: Path) -> None:
@@ -336,7 +336,7 @@ def test_without_a_person_a_dear_submit_needs_a_flag(batchrun: Batchrun, dear: P
         "\n"
         "error: this may cost up to $48.11; pass --yes, or --max-cost 49 to bound it\n"
     )
-    assert batchrun("status").out == "No runs yet.\n"
+    assert batchrun("status", "--format", "text").out == "No runs yet.\n"
 
 
 @pytest.mark.parametrize("flags", [["--yes"], ["--max-cost", "49"]])
@@ -391,7 +391,7 @@ def test_a_cost_cap_stops_the_run_with_6(batchrun: Batchrun, three: Path) -> Non
     assert shown.code == 6
     assert "the rest is queued" in shown.err
     assert "Open. run=small succeeded=" in shown.err
-    status = batchrun("status", "--simulate").out
+    status = batchrun("status", "--format", "text", "--simulate").out
     said = "Its cost cap leaves no money for another job: batchrun --simulate submit small.jsonl --max-cost MORE\n"
     assert status.endswith(said)
     assert batchrun("run", "--simulate").code == 6
@@ -402,7 +402,7 @@ def test_a_named_run_is_named_where_it_is_told_how_to_go_on(batchrun: Batchrun, 
     batchrun("submit", "small.jsonl", "--simulate", "--name", "night", "--max-cost", "0.00001", "-q")
     assert "submit small.jsonl --name night --max-cost MORE\n" in batchrun("status", "--simulate").out
     batchrun("submit", "small.jsonl", "--simulate", "--name", "night", "--max-cost", "1", "-q")
-    assert "Look: " in batchrun("status", "--simulate").out
+    assert "Look: " in batchrun("status", "--format", "text", "--simulate").out
 
 
 def test_a_cap_that_changes_is_said(batchrun: Batchrun, three: Path) -> None:
@@ -606,7 +606,7 @@ def test_a_run_waits_for_its_hours_and_every_screen_says_until_when(batchrun: Ba
     assert shown.code == 0
     assert "night waits until " in shown.err
     assert "queued=2" in shown.err
-    status = batchrun("status", "--simulate")
+    status = batchrun("status", "--format", "text", "--simulate")
     assert f"sent {sent}" in status.out
     assert "Waits until " in status.out
     (run,) = json.loads(batchrun("status", "--simulate", "--json").out)["runs"]

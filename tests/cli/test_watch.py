@@ -17,9 +17,10 @@ from typing import Any
 
 import pytest
 
-from batchrun.cli.board import BATCHES, Line, View, board, spark
+from batchrun.cli.board import BATCHES, View, board, spark
 from batchrun.cli.call import Call
 from batchrun.cli.commands import watch
+from batchrun.cli.news import Line
 from batchrun.cli.output import columns_of
 from batchrun.core.job import Millis
 from batchrun.queue.pulse import beats, ended, limits

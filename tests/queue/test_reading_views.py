@@ -16,19 +16,23 @@ from tests.stock import NOON, SECOND, Stock
 COLUMNS = {
     "v_runs": "run name state mode priority deadline_ms account_id account source queued waiting sent held blocked "
     "succeeded failed cancelled total spent_nanos spent_usd reserved_nanos reserved_usd budget_nanos budget_usd "
-    "created_ms done_ms cancelled_ms",
+    "created_ms done_ms cancelled_ms tags",
     "v_jobs": "job_id run run_name key seq source file line model state exact_state attempts tries due_ms bytes est_input "
-    "max_tokens error finished_ms metadata",
+    "max_tokens error finished_ms metadata id tags",
     "v_results": "job_id run run_name key seq source file line attempt via model stop_reason body input_tokens output_tokens "
     "thinking_tokens cache_read_tokens cache_write_5m_tokens cache_write_1h_tokens cost_nanos cost_usd request_id sent_ms "
-    "ended_ms received_ms metadata",
+    "ended_ms received_ms metadata id attempts latency_s tags",
+    "v_texts": "job_id run run_name id seq model stop_reason text output_tokens cost_usd tags metadata",
     "v_attempts": "job_id run run_name key attempt via batch_id batch model claimed_ms sent_ms ended_ms outcome status "
     "error_type error_code message request_id other_ids input_tokens output_tokens thinking_tokens cache_read_tokens "
-    "cache_write_5m_tokens cache_write_1h_tokens cost_nanos cost_usd worst_nanos worst_usd billed winning",
+    "cache_write_5m_tokens cache_write_1h_tokens cost_nanos cost_usd worst_nanos worst_usd billed winning id "
+    "latency_s",
     "v_errors": "job_id run run_name key seq source file line model state error attempt via status error_type error_code "
-    "message request_id ended_ms tries finished_ms",
+    "message request_id ended_ms tries finished_ms id tags metadata",
     "v_costs": "run run_name model via attempts input_tokens output_tokens thinking_tokens cache_read_tokens "
     "cache_write_5m_tokens cache_write_1h_tokens cost_nanos cost_usd maybe_nanos maybe_usd unpriced",
+    "v_batches": "batch_id batch run run_name state model jobs bytes intended_ms sent_ms submitted_ms ended_ms expires_ms "
+    "processing counts cancel_reason message reserved_nanos reserved_usd",
 }
 
 
@@ -87,6 +91,32 @@ def test_results_are_one_a_job_with_what_won(sql: sqlite3.Connection) -> None:
     assert (a["key"], a["attempt"], a["cost_usd"], a["received_ms"]) == ("a", 2, pytest.approx(0.0013), NOON + SECOND)
     assert (b["metadata"], b["cost_nanos"], b["cost_usd"]) == ('{"doi":"x"}', None, None)
     assert '"content"' in a["body"]
+
+
+def test_the_text_of_a_result_is_that_of_its_blocks_whatever_stands_in_the_body(tmp_path: Path) -> None:
+    bodies = {
+        '{"content":[{"type":"text","text":"a"},{"type":"tool_use"},{"type":"text","text":"b"}],"stop_reason":"x"}': "ab",
+        '{"content":"odd","stop_reason":"x"}': None,
+        '{"content":["odd",1,null],"stop_reason":"x"}': None,
+        '{"content":[],"stop_reason":"x"}': None,
+        '{"stop_reason":"x"}': None,
+    }
+    path = tmp_path / "batchrun.db"
+    with Stock(path) as stock:
+        run = stock.run("one", tags='["night"]')
+        for n, body in enumerate(bodies):
+            job = stock.job(run, f"{n}", "succeeded", answer=body, attempts=[{}, {"via": "batch" if n else "realtime"}])
+        stock.sql.execute("UPDATE results SET body = 'no json' WHERE job = ?", (job,))
+        stock.sql.execute("UPDATE requests SET tags = '[\"urgent\"]' WHERE job = ?", (job,))
+        batch = stock.batch(run, "done", n=5)
+    with Reading.open(path) as reading:
+        assert reading.rows("SELECT text FROM v_texts ORDER BY seq") == [(text,) for text in bodies.values()]
+        assert reading.rows("SELECT id, attempts, latency_s, tags FROM v_results WHERE seq IN (1, 5) ORDER BY seq") == [
+            ("0", 2, 2.0, None),
+            ("4", 2, None, '["urgent"]'),
+        ]
+        assert reading.rows("SELECT tags FROM v_runs") == [('["night"]',)]
+        assert reading.rows("SELECT batch_id, state, jobs FROM v_batches") == [(f"b-{batch}", "done", 5)]
 
 
 def test_errors_are_failed_and_held_jobs_with_their_last_attempt(sql: sqlite3.Connection) -> None:

@@ -64,10 +64,10 @@ def errors(
 ) -> Exit:
     """Show what failed in a run: groups of alike errors, a sample of each with its place and request id, and the cure.
 
-    --json gives the groups; jsonl, csv, tsv, md and table list the jobs, one a line.
+    --json gives the groups; jsonl, csv, tsv, md and table list the jobs, one a line, as does a pipe.
     """
     screen = call.screen
-    form = chosen(format, screen, person=Format.TEXT, pipe=Format.TEXT)
+    form = chosen(format, screen, person=Format.TEXT)
     with call.reading() as reading:
         found = reading.run(run)
         if select is not None and not matching(reading, found.id, selection=select):

@@ -10,7 +10,7 @@ from typing import Any
 from batchrun.cli import options
 from batchrun.cli.call import Call
 from batchrun.cli.flow import flow, words
-from batchrun.cli.output import Format, at, chosen, dumps, headed
+from batchrun.cli.output import Format, at, chosen, dumps, headed, rows
 from batchrun.cli.screen import Screen, Tone, clean
 from batchrun.cli.telling import record, sentence
 from batchrun.core.events import BatchTurned, Event, Paused, Throttled, Trouble, Turn
@@ -24,6 +24,8 @@ from batchrun.report.history import event_of
 
 ALARMING = frozenset({Turn.UNCLEAR, Turn.GONE, Turn.MISSING, Turn.TWICE, Turn.VANISHING})
 
+COLUMNS = ("at", "event", "run", "message")
+
 LAST = 200
 """Events that a person gets to see unless more are asked for."""
 
@@ -31,7 +33,7 @@ LAST = 200
 @options.command("batchrun log", "batchrun log nightly -n 50", "batchrun log --format jsonl | jq .event")
 @options.optional_run
 @options.limit
-@options.formats(Format.TEXT, Format.JSON, Format.JSONL)
+@options.formats(Format.TEXT, Format.TABLE, Format.JSON, Format.JSONL, Format.CSV, Format.TSV, Format.MD)
 def log(call: Call, run: str | None, limit: int | None, format: Format | None) -> Exit:  # noqa: A002  # the flag's name
     """Show what happened and why: passes, pauses, probes, limits, the life of each batch, what was taken over from a
     worker that died.
@@ -40,13 +42,16 @@ def log(call: Call, run: str | None, limit: int | None, format: Format | None) -
     its attempts: batchrun show JOB, batchrun errors.
     """
     screen = call.screen
-    form = chosen(format, screen, person=Format.TEXT, pipe=Format.TEXT)
+    form = chosen(format, screen, person=Format.TEXT)
     with call.reading() as reading:
         found = reading.run(run) if run is not None else None
         last = limit if limit is not None else LAST if form is Format.TEXT and screen.tty else None
         told = events(reading, found.id if found else None, last=last)
         if form is not Format.TEXT:
-            _records(screen, form, told, found)
+            if form in {Format.JSON, Format.JSONL}:
+                _records(screen, form, told, found)
+            else:
+                rows(screen, form, "log", (_row(screen, row) for row in told), columns=COLUMNS)
             return Exit.OK
         shown = _text(screen, told)
     if not shown:
@@ -77,6 +82,11 @@ def _record(row: EventRow) -> dict[str, Any]:
         return record(event)
     run = f"r-{row.run}" if row.run is not None else None
     return {"event": row.kind, "at": at(row.at), "run": run, "lane": row.lane, **row.detail}
+
+
+def _row(screen: Screen, row: EventRow) -> dict[str, Any]:
+    run = f"r-{row.run}" if row.run is not None else None
+    return {"at": at(row.at), "event": row.kind, "run": run, "message": _words(screen, row, event_of(row))}
 
 
 def _text(screen: Screen, told: Iterable[EventRow]) -> int:

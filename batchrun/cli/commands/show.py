@@ -17,11 +17,11 @@ from batchrun.core.batch import BatchState
 from batchrun.core.figures import count, dollars, span
 from batchrun.core.job import Millis, RunId
 from batchrun.core.states import OUT, State
-from batchrun.errors import Exit, NothingMatched
+from batchrun.errors import Exit, NothingMatched, UsageError
 from batchrun.queue.answers import answer_of
 from batchrun.queue.jobrows import AttemptRow, JobRow, ResultRow
 from batchrun.queue.reading import Reading
-from batchrun.queue.story import attempts, jobs_named, keys_like, request
+from batchrun.queue.story import attempts, job_of_request, jobs_named, keys_like, request
 from batchrun.report.cures import cure_of, word
 from batchrun.report.flat import Seen, attempt_record
 
@@ -33,20 +33,23 @@ TEXT = 2_000
 
 
 @options.command(
-    "batchrun show doc-008120", "batchrun show r-12:doc-008120 --request", "batchrun show req_011CQ… --json"
+    "batchrun show doc-008120",
+    "batchrun show r-12:doc-008120 --request",
+    "batchrun show --request-id req_011CQ… --json",
 )
-@click.argument("job")
+@click.argument("job", required=False)
+@click.option("--request-id", metavar="ID", help="The job that was sent under this request id, or an id of a gateway.")
 @click.option("--request", "only_request", is_flag=True, help="Only the request, as it is sent.")
 @click.option("--attempts", "every", is_flag=True, help="Every attempt, however many.")
 @options.json
-def show(call: Call, job: str, only_request: bool, every: bool, json: bool) -> Exit:
+def show(call: Call, job: str | None, request_id: str | None, only_request: bool, every: bool, json: bool) -> Exit:
     """Show one job: where it stands, each attempt with its request id, what it cost, and its answer.
 
     JOB is its id; r-12:ID or NAME:ID where several runs have it (else the newest is shown); or a request id.
     """
     screen = call.screen
     with call.reading() as reading:
-        found, others = _find(reading, job)
+        found, others = _found(reading, job, request_id)
         if only_request and not json:
             _request(screen, request(reading, found.id))
             return Exit.OK
@@ -60,6 +63,17 @@ def show(call: Call, job: str, only_request: bool, every: bool, json: bool) -> E
         named = ", ".join(f"r-{one.run}:{clean(one.key)}" for one in others[:3])
         screen.say(f"{count(len(others), 'other run')} with this id: {named}")
     return Exit.OK
+
+
+def _found(reading: Reading, job: str | None, request_id: str | None) -> tuple[JobRow, list[JobRow]]:
+    if (job is None) is (request_id is None):
+        raise UsageError("which job? its id, or --request-id", hint="`batchrun results` and `batchrun errors` list ids")
+    if job is not None:
+        return _find(reading, job)
+    found = job_of_request(reading, request_id or "")
+    if found is None:
+        raise NothingMatched(f"no attempt of this queue has the id `{request_id}`")
+    return found, []
 
 
 def _find(reading: Reading, ref: str) -> tuple[JobRow, list[JobRow]]:
@@ -193,6 +207,9 @@ def _answer(call: Call, job: JobRow, whole: ResultRow | None) -> None:
     cost = whole.attempt.cost if whole.attempt else None
     dot = " · " if screen.utf8 else ", "
     screen.line(f"  stop_reason {dot.join([clean(whole.answer.stop_reason), clean(str(model)), dollars(cost)])}")
+    if seen.structured is not None and seen.structured.why is not None:
+        before = "does not fit: " if seen.structured.fits is False else ""
+        screen.line(f"  {screen.style(clean(f'{before}{seen.structured.why}'), Tone.WARN)}")
     text = seen.text
     if text:
         screen.line()
@@ -228,6 +245,7 @@ def _record(job: JobRow, tried: Sequence[AttemptRow], whole: ResultRow | None, b
         "attempts": [attempt_record(one) for one in tried],
         "result": _result_record(whole),
         "request": json.loads(body),
+        "tags": list(whole.tags) if whole else [],
         "metadata": json.loads(metadata) if metadata is not None else None,
     }
 
@@ -235,9 +253,13 @@ def _record(job: JobRow, tried: Sequence[AttemptRow], whole: ResultRow | None, b
 def _result_record(whole: ResultRow | None) -> dict[str, Any] | None:
     if whole is None or whole.answer is None:
         return None
+    seen = Seen(whole)
     return {
         "attempt": whole.attempt.n if whole.attempt else None,
         "stop_reason": whole.answer.stop_reason,
         "received": at(whole.answer.received),
-        "message": Seen(whole).message,
+        "message": seen.message,
+        "json": seen.json,
+        "valid": seen.structured.fits if seen.structured else None,
+        "why_invalid": seen.structured.why if seen.structured else None,
     }

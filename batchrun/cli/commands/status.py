@@ -10,7 +10,7 @@ import click
 from batchrun.cli import options
 from batchrun.cli.call import Call
 from batchrun.cli.flow import advice, flow, items, words
-from batchrun.cli.output import amount, at, document
+from batchrun.cli.output import Format, amount, at, chosen, document, rows
 from batchrun.cli.screen import Mark, Screen, Tone, clean
 from batchrun.cli.verdict import verdict
 from batchrun.core.choice import Mode
@@ -34,6 +34,10 @@ COUNTED = 500
 NAMED = 4
 BAR = 32
 
+STATES = ("queued", "sent", "waiting", "succeeded", "failed", "cancelled", "held", "blocked")
+COLUMNS = ("id", "name", "state", "mode", "total", *STATES, "spent", "max_cost", "created", "deadline", "doing")
+"""Of a row for each run, where nobody looks."""
+
 
 @options.command(
     "batchrun status",
@@ -49,31 +53,48 @@ BAR = 32
     metavar="TIME",
     help="With --check: jobs that are left are fine, unless nobody has worked on them for so long (90m, 2h).",
 )
-@options.json
-def status(call: Call, run: str | None, every: bool, check: bool, stale: str | None, json: bool) -> Exit:
+@options.formats(Format.TEXT, Format.TABLE, Format.JSON, Format.JSONL, Format.CSV, Format.TSV, Format.MD)
+def status(
+    call: Call,
+    run: str | None,
+    every: bool,
+    check: bool,
+    stale: str | None,
+    format: Format | None,  # noqa: A002  # the flag's name
+) -> Exit:
     """Show where every job is: how far each run is, what it cost, who works on it, what is paused.
 
-    Without RUN every run that is not done and the newest others. With --check and --quiet it says nothing when all is
-    well, and else what is not, in a line.
+    Without RUN every run that is not done and the newest others. Into a pipe a row for each run; --json has all. With
+    --check and --quiet it says nothing when all is well, and else what is not, in a line.
     """
     if stale is not None and not check:
         raise UsageError("`--stale` says when a check finds fault", hint="add --check")
     patience = options.seconds("--stale", stale)
+    form = chosen(format, call.screen, person=Format.TEXT)
+    silent = check and call.screen.quiet
     try:
         with call.reading() as reading:
             seen = reading.overview(every=every)
             runs = seen.runs if run is None else (reading.run(run),)
-            if json:
-                since = at(rewound(reading))
-                document(call.screen, "status", _record(call, seen, runs) | {"rewound": since})
-            elif not (check and call.screen.quiet):
-                _Drawing(call, reading, seen).draw(runs, alone=run is not None)
+            match form:
+                case Format.JSON:
+                    since = at(rewound(reading))
+                    document(call.screen, "status", _record(call, seen, runs) | {"rewound": since})
+                case Format.TEXT if not silent:
+                    _Drawing(call, reading, seen).draw(runs, alone=run is not None)
+                case _ if not silent:
+                    found = (_row(one, seen, call.now) for one in runs)
+                    rows(call.screen, form, "runs", found, columns=COLUMNS, right=("total", *STATES))
+                case _:
+                    pass
             worked = last_worked(reading) if patience is not None and not seen.workers else None
     except NoQueue as none:
         if check or run is not None or call.flags.db is not None:
             raise
-        if json:
+        if form is Format.JSON:
             document(call.screen, "status", _record(call, None, ()))
+        elif form is not Format.TEXT:
+            call.screen.say(f"No queue here yet: {none.hint}")
         else:
             call.screen.line("No queue here yet.")
             call.screen.say(none.hint)
@@ -269,6 +290,11 @@ def _run(run: RunSummary, seen: Overview, now: Millis) -> dict[str, Any]:
         "way_why": why,
         "batches": [_batch(row) for row in summary.of_run(run, seen)],
     }
+
+
+def _row(run: RunSummary, seen: Overview, now: Millis) -> dict[str, Any]:
+    record = _run(run, seen, now)
+    return {**record, **record["counts"], "doing": summary.doing(run, seen, now).words}
 
 
 def _batch(row: BatchRow) -> dict[str, Any]:

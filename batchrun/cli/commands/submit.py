@@ -84,6 +84,8 @@ MOST_LOOKED_AT = 10_000
 @options.setting("concurrency")
 @options.setting("grace")
 @click.option("--all", "everything", is_flag=True, help="Show each problem, also alike ones.")
+@click.option("--strict", is_flag=True, help="Warnings count as errors.")
+@options.setting("ignore")
 @click.option(
     "-n",
     "--limit",
@@ -108,6 +110,7 @@ def submit(
     tags: tuple[str, ...],
     priority: int | None,
     everything: bool,
+    strict: bool,
     limit: int | None,
     dry_run: bool,
     yes: bool,
@@ -155,7 +158,7 @@ def submit(
         except KeyboardInterrupt:
             call.screen.say("Stopped. Nothing was added.")
             raise
-        _problems(call.screen, submission, json=json)
+        _problems(call.screen, submission, strict=strict, json=json)
         if dry_run:
             return _dry(call, settings, submission, json=json)
         stored = _stored(call, settings, submission, yes=yes)
@@ -215,7 +218,7 @@ class Stored:
     record: dict[str, Any]
 
 
-def _problems(screen: Screen, submission: Submission, *, json: bool) -> None:
+def _problems(screen: Screen, submission: Submission, *, strict: bool, json: bool) -> None:
     """Show what is wrong; if it is more than warnings, that is the end."""
     found = submission.problems
     if json:
@@ -223,7 +226,7 @@ def _problems(screen: Screen, submission: Submission, *, json: bool) -> None:
             screen.must_say(dumps({"event": "problem", **problem}, screen))
     else:
         problems.show(found, screen)
-    if found.errors:
+    if found.errors or (strict and found.warnings):
         raise UsageError(f"{problems.summary(found)}; nothing was added", hint="correct them and submit again")
 
 
