@@ -13,7 +13,7 @@ from batchrun.core.job import Job
 from batchrun.core.outcome import Outcome, Refused
 from batchrun.core.ports import TokenCounter
 from batchrun.library.batches import NoAnswer
-from batchrun.library.submission import request_of
+from batchrun.library.request import request_of
 from batchrun.scheduler.ending import said
 from batchrun.settings import Settings
 from batchrun.wiring import ask_counter

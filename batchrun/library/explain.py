@@ -10,6 +10,7 @@ from typing import Any
 
 from batchrun.core.problem import Severity
 from batchrun.jobfile.codes import IGNORABLE, Code
+from batchrun.library.probed import MEANINGS as PROBED
 from batchrun.queue.mistakes import MEANINGS
 
 _FILE = Path(__file__).parent.parent / "data" / "codes.toml"
@@ -28,7 +29,7 @@ class Page:
 
 def meanings() -> dict[str, str]:
     """What each code means in one line, in the order of the codes."""
-    return dict(sorted(({code.value: code.meaning for code in Code} | MEANINGS).items()))
+    return dict(sorted(({code.value: code.meaning for code in Code} | MEANINGS | PROBED).items()))
 
 
 def page(code: str) -> Page:

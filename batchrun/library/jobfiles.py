@@ -18,6 +18,7 @@ from batchrun.jobfile.rules import Rules
 from batchrun.library import explain
 from batchrun.library.inputs import Inputs, sources_of
 from batchrun.library.outlook import Outlook, Whereto, outlook
+from batchrun.library.probing import KINDS, probe
 from batchrun.queue.mistakes import twice
 from batchrun.queue.submit import MOST_PILOTS, Totals, tally
 from batchrun.settings import Settings
@@ -43,6 +44,7 @@ class Checked:
     shapes: Sequence[str]
     problems: Problems
     outlook: Outlook
+    probed: int = 0  #: kinds of requests that were shown to the API
 
 
 def rules_of(settings: Settings, tables: Tables) -> Rules:
@@ -105,18 +107,21 @@ def check(
     inputs: Inputs,
     *,
     everything: bool = False,
+    probing: bool = False,
     seen: Seen | None = None,
     each: Callable[[Job], None] | None = None,
     counted: Callable[[], Mapping[str, float]] | None = None,
 ) -> Checked:
     """Check job files; add nothing. Takes about 100 bytes a job, to find ids that stand twice.
 
-    *everything* keeps each problem, else the first few of alike ones. *seen* is told how many jobs were read, now and
-    then; *each* is given every job. *counted* is asked once all are read and none has an error: what it says is for
-    `outlook_of`.
+    *everything* keeps each problem, else the first few of alike ones. *probing* shows one job of each kind to the API.
+    *seen* is told how many jobs were read, now and then; *each* is given every job. *counted* is asked once all are
+    read and none has an error: what it says is for `outlook_of`.
     """
     tables = settings.tables()
-    collecting = Collecting(inputs, rules_of(settings, tables), everything=everything, seen=seen)
+    rules = rules_of(settings, tables)
+    collecting = Collecting(inputs, rules, everything=everything, seen=seen)
+    firsts: dict[bytes, Job] = {}
     totals: dict[str, Totals] = {}
     realtime: dict[str, Totals] = {}
     kinds: set[bytes] = set()
@@ -126,6 +131,8 @@ def check(
         tally(totals, job)
         if each is not None:
             each(job)
+        if probing and job.shape not in firsts and len(firsts) < KINDS:
+            firsts[job.shape] = job
         if job.realtime_only:
             tally(realtime, job)
         elif job.shape not in kinds and len(kinds) < MOST_PILOTS:
@@ -136,7 +143,10 @@ def check(
             collecting.problems.add(twice(job.key, job.where, Where(files[before[0]], before[1])))
     keys = [job.key for job in collecting.reading.unfit]
     collecting.add_doubles({key: places[hash(key)] for key in keys if hash(key) in places})
+    for problem in probe(settings, list(firsts.values()), rules, collecting.reading.terms) if firsts else ():
+        collecting.problems.add(problem)
     return Checked(
+        probed=len(firsts),
         jobs=collecting.jobs,
         shapes=collecting.reading.shapes,
         problems=collecting.problems,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -22,7 +21,6 @@ from batchrun.jobfile.reading import digest_of
 from batchrun.library.inputs import STDIN, Inputs, sources_of
 from batchrun.library.jobfiles import Collecting, Seen, rules_of
 from batchrun.library.outlook import Outlook, Whereto, outlook
-from batchrun.queue.bodies import pieces_of, whole
 from batchrun.queue.connect import close_queue, open_queue, scratch_queue
 from batchrun.queue.family import unchanged
 from batchrun.queue.loading import Loading
@@ -51,13 +49,6 @@ class Wanted:
     terms: RunTerms | None = None
     again: bool = False
     changed: Changed | None = None
-
-
-def request_of(job: Job) -> str:
-    """The request of *job* as it will be sent: JSON text."""
-    request = job.request
-    order = None if request.order is None else json.dumps(request.order)
-    return whole(request.own, None if request.shared is None else pieces_of(request.shared), order, None)
 
 
 def run_name(files: Sequence[str]) -> str:

@@ -1,12 +1,18 @@
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 
 import pytest
 
+from batchrun import wiring
+from batchrun.core.outcome import AccountStopped, Outcome, Refused, Reply, Stop, Unreachable
+from batchrun.core.ports import TokenCounter
 from batchrun.library import explain
+from batchrun.settings import Settings
 from tests.cli.conftest import Batchrun, jobs_file
 
 
@@ -129,3 +135,71 @@ def test_a_strict_submit_takes_a_warning_for_an_error(batchrun: Batchrun, tmp_pa
     shown = batchrun("submit", "new.jsonl", "--simulate", "--strict")
     assert shown.code == 2
     assert "1 warning; nothing was added" in shown.err
+
+
+CALLED = [
+    {"role": "user", "content": "x"},
+    {"role": "assistant", "content": [{"type": "tool_use", "id": "t", "name": "f", "input": {}}]},
+    {"role": "user", "content": "y"},
+]
+
+
+def test_a_probe_finds_what_only_the_api_knows_once_for_each_kind(batchrun: Batchrun, tmp_path: Path) -> None:
+    fine = {"model": "claude-haiku-5-5", "max_tokens": 300, "prompt": "x"}
+    wrong = {"model": "claude-haiku-5-5", "max_tokens": 300, "messages": CALLED, "system": "x"}
+    lines = [json.dumps({"id": str(n), **job}) for n, job in enumerate([fine, fine, wrong, wrong])]
+    (tmp_path / "jobs.jsonl").write_text("\n".join(lines))
+    assert batchrun("check", "jobs.jsonl", "--simulate").code == 0
+    shown = batchrun("check", "jobs.jsonl", "--probe", "--simulate")
+    assert shown.code == 2
+    assert "2 kinds of requests shown to the API" in shown.err
+    assert shown.out.count("error: jobs.jsonl:3:1: the API refuses this request: ") == 1
+    document = json.loads(batchrun("check", "jobs.jsonl", "--probe", "--simulate", "--json").out)
+    assert (document["probed"], [one["code"] for one in document["problems"]]) == (2, ["BR301"])
+
+
+class Says:
+    """Gives one answer to every count."""
+
+    def __init__(self, answer: int | Outcome) -> None:
+        self._answer = answer
+
+    async def count_tokens(self, *_: object, **__: object) -> int | Outcome:
+        return self._answer
+
+    def ask(self, _settings: Settings, question: Callable[[TokenCounter], Coroutine[None, None, object]]) -> object:
+        return asyncio.run(question(self))
+
+
+ODD: dict[str, object] = {"tools": [{"type": "web_search_20260209", "name": "web_search"}]}
+NO = Reply(status=400, message="no \x1b[31mway, sk-ant-api03-abcdefgh")
+
+
+@pytest.mark.parametrize(
+    ("answer", "more", "code", "said"),
+    [
+        (7, {}, 0, ""),
+        (990_000, {"max_tokens": 64_000}, 2, "990,000 tokens of input, as counted"),
+        (Refused(reply=NO), {}, 2, "BR301"),
+        (Refused(reply=NO), ODD, 0, "BR302"),
+        (Unreachable(reply=Reply(message="no way out")), {}, 0, "no answer on this request: no way out"),
+        (AccountStopped(reply=NO, stop=Stop.KEY), {}, 4, "the API refuses"),
+        (AccountStopped(reply=NO, stop=Stop.CREDIT), {}, 2, "the API refuses"),
+    ],
+)
+def test_each_answer_to_a_probe_is_told_for_what_it_is(
+    answer: int | Outcome,
+    more: dict[str, object],
+    code: int,
+    said: str,
+    batchrun: Batchrun,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(wiring, "ask_counter", Says(answer).ask)
+    jobs_file(tmp_path / "jobs.jsonl", ["one"], **more)
+    shown = batchrun("check", "jobs.jsonl", "--probe", "--simulate")
+    assert shown.code == code
+    assert said in shown.out + shown.err
+    assert "abcdefgh" not in shown.out + shown.err
+    assert "\x1b[31m" not in shown.out + shown.err

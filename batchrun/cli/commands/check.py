@@ -12,6 +12,7 @@ import click
 from batchrun.cli import options
 from batchrun.cli.call import Call
 from batchrun.cli.output import document
+from batchrun.core.figures import count
 from batchrun.core.suggest import did_you_mean
 from batchrun.errors import Exit, UsageError
 
@@ -47,18 +48,23 @@ def _or_explain(function: Callable[..., Any]) -> Callable[..., Any]:
     "producer | batchrun check -",
     "batchrun check template.yaml --data rows.csv",
     "batchrun check jobs.jsonl --ignore BR117 --strict",
+    "batchrun check jobs.jsonl --probe",
     "batchrun check --explain BR104",
 )
 @_or_explain
 @options.job_files
 @click.option("--all", "everything", is_flag=True, help="Show each problem, also alike ones.")
 @click.option("--strict", is_flag=True, help="Warnings count as errors.")
+@click.option("--probe", is_flag=True, help="Show one request of each kind to the API's free count of tokens.")
 @options.setting("ignore")
 @options.json
-def check(call: Call, inputs: Inputs, everything: bool, strict: bool, json: bool, **flags: str | None) -> Exit:
+def check(
+    call: Call, inputs: Inputs, everything: bool, strict: bool, probe: bool, json: bool, **flags: str | None
+) -> Exit:
     """Check job files and add nothing: all problems at once, each with its place and cure.
 
-    Ends with 2 if there are errors; warnings alone are fine. `-` is standard input.
+    Ends with 2 if there are errors; warnings alone are fine. `-` is standard input. --probe needs a key (or
+    --simulate) and costs nothing: the API refuses there what it would refuse in a batch.
     """
     from batchrun.cli import estimates, problems
     from batchrun.cli.reading import Counter, headline
@@ -66,16 +72,19 @@ def check(call: Call, inputs: Inputs, everything: bool, strict: bool, json: bool
 
     screen = call.screen
     with Counter(screen) as seen:
-        checked = jobfiles.check(call.settings_with(**flags), inputs, everything=everything, seen=seen)
+        settings = call.settings_with(**flags)
+        checked = jobfiles.check(settings, inputs, everything=everything, probing=probe, seen=seen)
     found = checked.problems
     if json:
         body = {"files": list(inputs.files), "shapes": list(checked.shapes), "jobs": checked.jobs}
+        body |= {"probed": checked.probed} if probe else {}
         document(screen, "check", body | {"estimate": estimates.record(checked.outlook)} | problems.records(found))
     else:
         problems.show(found, screen, to_stdout=True)
         line = headline(inputs.files, checked.shapes, checked.jobs, len(checked.outlook.estimate.models), found)
         cost = "" if found.errors or not checked.jobs else estimates.short(checked.outlook)
-        screen.say(f"{line}{cost}")
+        shown = f" · {count(checked.probed, 'kind')} of requests shown to the API" if probe else ""
+        screen.say(f"{line}{cost}{shown}")
     return Exit.USAGE if found.errors or (strict and found.warnings) else Exit.OK
 
 

@@ -359,7 +359,7 @@ def _record(added: Added, outlook: Outlook) -> dict[str, Any]:
 
 def _dry(call: Call, settings: Settings, submission: Submission, *, json: bool) -> Exit:
     """Say what would be added, and write the first requests as they would be sent."""
-    from batchrun.library.submission import request_of
+    from batchrun.library.request import request_of
 
     screen, draft, outlook = call.screen, submission.draft, submission.outlook
     same = submission.same is not None or (draft is not None and not draft.new and not draft.replaced)
