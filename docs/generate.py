@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -130,7 +131,7 @@ def columns() -> str:
     return "\n".join(lines)
 
 
-PAGES = {
+PAGES: dict[str, Callable[[], str]] = {
     "reference/codes.md": codes,
     "reference/columns.md": columns,
     "life-of-a-job.md": life_of_a_job,

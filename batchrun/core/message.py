@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, Final
 
-from batchrun.core.keywords import Unusable
+from batchrun.core.misfit import Unusable
 from batchrun.core.outcome import FLAGS, Flag
 from batchrun.core.schemas import schema_of
 

@@ -13,7 +13,8 @@ import re
 from functools import lru_cache
 from typing import Any
 
-from batchrun.core.keywords import KEYWORDS, Check, Misfit, Unusable, Walk, anything, nothing, short
+from batchrun.core.keywords import KEYWORDS
+from batchrun.core.misfit import Check, Misfit, Unusable, Walk, anything, nothing, short
 
 DEPTH = 150
 """References that are followed into one another."""

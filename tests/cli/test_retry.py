@@ -2,13 +2,12 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from batchrun.cli import main
-from batchrun.core.select import Field, Selection
+from batchrun.core.select import Facts, Selection
 from tests.cli.conftest import Batchrun, jobs_file
 from tests.stock import Stock
 
@@ -117,7 +116,7 @@ def test_what_somebody_else_put_back_meanwhile_is_not_counted(
 ) -> None:
     holds = Selection.holds
 
-    def slow(self: Selection, job: Mapping[Field, str | None]) -> bool:
+    def slow(self: Selection, job: Facts) -> bool:
         with monkeypatch.context() as meanwhile:
             meanwhile.setattr(Selection, "holds", holds)
             main.run(["retry", "--simulate", "-s", "id:doc-1", "--no-run", "-q"])

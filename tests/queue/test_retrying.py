@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 
 import pytest
 import sqlalchemy as sa
 
 from batchrun.core.job import Nanos, RunId
 from batchrun.core.retry import Fail
-from batchrun.core.select import Field, parse
+from batchrun.core.select import Facts, parse
 from batchrun.core.states import State
 from batchrun.queue import cancelling, retrying
 from batchrun.queue import tables as t
@@ -18,7 +17,7 @@ from batchrun.queue.retrying import Change, Measured
 from tests.queue.desk import MODEL, NOW, Desk, dropped, good, jobs, refused
 
 
-def anything(_facts: Mapping[Field, str | None]) -> bool:
+def anything(_facts: Facts) -> bool:
     return True
 
 

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from batchrun.core import schemas
-from batchrun.core.keywords import Unusable
 from batchrun.core.message import structured
+from batchrun.core.misfit import Unusable
 from batchrun.core.schemas import Schema, schema_of
 
 VALUES = st.recursive(
