@@ -5,11 +5,14 @@ from __future__ import annotations
 import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import click
 
 from batchrun.core.suggest import did_you_mean
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,7 @@ COMMANDS: Mapping[str, Entry] = {
     "schema": Entry("schema:schema", "JSON Schemas of job files and settings, for editors", "Care"),
     "config": Entry("config:config", "settings, and where each came from", "Care"),
     "simulator": Entry("simulator:simulator", "serve the simulated API on this machine", "Care"),
+    "completion": Entry("completion:completion", "completion for bash, zsh or fish", "Care"),
     "help": Entry("help:topics", "a command, or: exit-codes, environment", "Care"),
 }
 
@@ -77,6 +81,15 @@ class LazyGroup(click.Group):
         if name not in COMMANDS:
             raise click.UsageError(f"no such command `{name}`{did_you_mean(name, COMMANDS)}", ctx)
         return name, load(name), args[1:]
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """From the table alone; without it click would import every command."""
+        from click.shell_completion import CompletionItem  # only a shell asks
+
+        found = [
+            CompletionItem(name, help=entry.line) for name, entry in COMMANDS.items() if name.startswith(incomplete)
+        ]
+        return found + click.Command.shell_complete(self, ctx, incomplete)
 
     def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         formatter.write(f"{self.help}\n\n")

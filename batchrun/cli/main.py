@@ -68,6 +68,11 @@ def _guarded(args: Sequence[str], call: Call) -> int:
 
 def _called(args: Sequence[str], call: Call) -> int:
     """Without click's own `main`, which has other ideas of exit codes."""
+    asked = os.environ.get("_BATCHRUN_COMPLETE")
+    if asked:
+        from batchrun.cli.completing import complete
+
+        return complete(program, asked)
     call.flags = flags_of(os.environ)
     with program.make_context("batchrun", list(args), obj=call) as ctx:
         code = program.invoke(ctx)

@@ -127,14 +127,26 @@ def global_flags(*, hidden: bool) -> Callable[[Callable[..., Any]], Callable[...
     return decorate
 
 
+def offered(name: str) -> Callable[[click.Context, click.Parameter, str], Any]:
+    """What the shell may offer: the function *name* of `cli.completing`, imported when it is asked."""
+
+    def offer(ctx: click.Context, param: click.Parameter, beginning: str) -> Any:
+        from batchrun.cli import completing
+
+        return getattr(completing, name)(ctx, param, beginning)
+
+    return offer
+
+
 def run(function: Function) -> Function:
     """`RUN`: a name, an id like r-12, or `last`."""
-    return click.argument("run", default="last", metavar="[RUN]")(function)
+    return click.argument("run", default="last", metavar="[RUN]", shell_complete=offered("run_names"))(function)
 
 
 def optional_run(function: Function) -> Function:
     """`RUN` where none means all of them."""
-    return click.argument("run", default=None, required=False, metavar="[RUN]")(function)
+    names = offered("run_names")
+    return click.argument("run", default=None, required=False, metavar="[RUN]", shell_complete=names)(function)
 
 
 def job_files(function: Function) -> Function:
@@ -199,8 +211,12 @@ def setting(name: str, help: str = "") -> Decorator:  # noqa: A002  # click's wo
 
     option = OPTIONS[name]
 
+    def offer(_: click.Context, __: click.Parameter, beginning: str) -> list[str]:
+        return [word for word in getattr(option.read, "allowed", ()) if word.startswith(beginning)]
+
     def decorate(function: Function) -> Function:
-        return click.option(option.flag, name, metavar=option.metavar, help=help or option.help)(function)
+        made = click.option(option.flag, name, metavar=option.metavar, help=help or option.help, shell_complete=offer)
+        return made(function)
 
     return decorate
 
@@ -223,6 +239,8 @@ def json(function: Function) -> Function:
 
 
 fields = click.option("--fields", metavar="A,B,C", help="Only these columns; dots reach inside.")
+
+
 unfold = click.option("--unfold", is_flag=True, help="A column for each name in the answers' JSON.")
 limit = click.option("-n", "--limit", type=click.IntRange(min=0), metavar="N", help="At most this many.")
 output = click.option("-o", "--output", metavar="FILE", help="Write there instead; - is stdout.")
@@ -240,7 +258,8 @@ def _select(*, answers: bool) -> Decorator:
 
     fields = "state: error: model: id: stop: tag: batch: attempt:" + (" valid:" if answers else "")
     words = f"Only such jobs: {fields}. See `batchrun help select`."
-    return click.option("-s", "--select", metavar="EXPR", callback=read, help=words)
+    offer = offered("selections")
+    return click.option("-s", "--select", metavar="EXPR", callback=read, help=words, shell_complete=offer)
 
 
 select = _select(answers=False)

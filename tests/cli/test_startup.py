@@ -52,6 +52,7 @@ LOOKING = {
     "config": ["config", "show"],
     "db": ["db", "info"],
     "runs": ["runs"],
+    "completion": ["completion", "zsh"],
     "help": ["help", "status"],
 }
 

@@ -20,7 +20,9 @@ from batchrun.errors import Exit, UsageError
     "batchrun resume nightly",
 )
 @options.optional_run
-@click.option("--model", metavar="M", help="Pause this model in every run.")
+@click.option(
+    "--model", metavar="M", shell_complete=options.offered("model_names"), help="Pause this model in every run."
+)
 @click.option("--all", "every", is_flag=True, help="Pause all that this queue would send.")
 @click.option("--reason", metavar="TEXT", default="", help="Why, for whoever looks next.")
 @options.json

@@ -15,7 +15,9 @@ from batchrun.errors import Exit, UsageError
 
 @options.command("batchrun resume", "batchrun resume nightly && batchrun run nightly")
 @options.optional_run
-@click.option("--model", metavar="M", help="Lift the pauses of this model alone.")
+@click.option(
+    "--model", metavar="M", shell_complete=options.offered("model_names"), help="Lift the pauses of this model alone."
+)
 @options.json
 def resume(call: Call, run: str | None, model: str | None, json: bool) -> Exit:
     """Lift what is paused, so that the next `batchrun run` sends at once.

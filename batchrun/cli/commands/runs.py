@@ -57,7 +57,7 @@ OLD = "90d"
     "batchrun runs prune --older-than 90d --dry-run",
 )
 @click.argument("what", type=click.Choice(ACTIONS), default="list", metavar="[ACTION]")
-@click.argument("words", nargs=-1, metavar="[RUN] [WORD]...")
+@click.argument("words", nargs=-1, metavar="[RUN] [WORD]...", shell_complete=options.offered("run_names"))
 @click.option("--older-than", metavar="TIME", help=f"With prune: over for longer than this; default {OLD}.")
 @options.limit
 @options.dry_run

@@ -37,7 +37,7 @@ TEXT = 2_000
     "batchrun show r-12:doc-008120 --request",
     "batchrun show --request-id req_011CQ… --json",
 )
-@click.argument("job", required=False)
+@click.argument("job", required=False, shell_complete=options.offered("job_ids"))
 @click.option("--request-id", metavar="ID", help="The job that was sent under this request id, or an id of a gateway.")
 @click.option("--request", "only_request", is_flag=True, help="Only the request, as it is sent.")
 @click.option("--attempts", "every", is_flag=True, help="Every attempt, however many.")
