@@ -34,6 +34,7 @@ class CsvRows:
         self._problems: list[Problem] = []  # of lines, until their row is reached
         self._begin = 0  # where the row begins that is being read; 0 before it does
         self._first = ""
+        self._spoilt = False  # that row
         self.columns: Sequence[str] = ()  #: known when the first row comes
 
     def __iter__(self) -> Iterator[Row | Problem]:
@@ -65,13 +66,13 @@ class CsvRows:
                 yield self._broken(str(error))
                 if "unexpected end" in str(error) or "field larger" in str(error):
                     return  # the rest was taken for one cell
-                self._begin = 0
+                self._begin, self._spoilt = 0, False
                 continue
             begin, self._begin = self._begin, 0
-            if self._problems:
-                yield from self._taken()  # a row of which a line is missing
-            elif not cells:
-                pass  # a blank line
+            spoilt, self._spoilt = self._spoilt, False
+            yield from self._taken()
+            if spoilt or not cells:
+                pass  # its problem is told, or it is a blank line
             elif not self.columns:
                 faults = list(self._named([cell.strip() for cell in cells]))
                 for fault in faults:
@@ -89,6 +90,7 @@ class CsvRows:
         for line in self._lines:
             if isinstance(line, Problem):
                 self._problems.append(line)
+                self._spoilt = self._begin > 0  # it is missing in the row that is being read
                 continue
             if not self._begin:
                 self._begin, self._first = self._lines.number, line[:_EXCERPT].rstrip("\r\n")
@@ -99,6 +101,7 @@ class CsvRows:
                     hint="was it written as UTF-16, or cut short? `tr -d '\\000' < FILE` takes them out",
                 )
                 self._problems.append(fault.at(self._name, self._lines.number, self._first, line.index("\0")))
+                self._spoilt = True
             yield line
 
     def _taken(self) -> Iterator[Problem]:

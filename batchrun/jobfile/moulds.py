@@ -7,19 +7,17 @@ at: that takes half the time or less. A line that is not alike, or has anything 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from enum import IntEnum, auto
-from hashlib import blake2b
-from typing import Any, assert_never
+from typing import assert_never
 
-from batchrun.core.job import Job, Request, Where
-from batchrun.jobfile.assembly import Assembly, Measure, bounded, cut
+from batchrun.core.job import Job, Where
+from batchrun.jobfile.assembly import Assembly
+from batchrun.jobfile.casting import Cast, text_of
 from batchrun.jobfile.faults import Fault, Path
 from batchrun.jobfile.forms import Draft, faults_of_key, metadata_of
 from batchrun.jobfile.json_places import locate
 from batchrun.jobfile.json_text import compact, read_at
-from batchrun.jobfile.source import DIGEST
-from batchrun.jobfile.texts import compared, members_of
 
 KEPT = 4
 """Moulds that a line is tried with: a file may take turns between a few models or prompts."""
@@ -29,12 +27,6 @@ LESSON = 256
 
 PATIENCE = 16
 """Lines in a row that fit no mould, after which it is not tried any more."""
-
-MEASURES = 4_000
-"""Sizes of requests of which a mould remembers what they weigh and cost."""
-
-_TEXT = "\ufdd0"
-"""Stands where the text comes that is said last. What else holds this character makes no mould."""
 
 
 class Moulds:
@@ -86,20 +78,13 @@ class Mould:
     ) -> None:
         self._gaps = gaps  # each after the text that leads to it
         self._tail = tail
-        self._request = _replaced(draft.request, place, _TEXT)
         self._numbered = not draft.prefix  # ids may be numbers
-        self._job = job
-        self._max_cost = draft.max_cost
-        self._assembly = assembly
-        self._measures: dict[int, Measure] = {}
-        members = members_of(self._request)
-        self._sent = cut(members).own.split(compact(_TEXT))
-        self._compared = compared(members).split(compact(_TEXT))
+        self._cast = Cast(draft, place, job, assembly)
 
     @classmethod
     def of(cls, text: str, draft: Draft, job: Job, assembly: Assembly) -> Mould | None:
         """The mould of the line *text*, which means *job*; None where that cannot be made so."""
-        place = _text_of(draft.request)
+        place = text_of(draft.request)
         if place is None:
             return None
         paths = {_Gap.TEXT: draft.written(place)}
@@ -114,7 +99,7 @@ class Mould:
         mould = cls(gaps, text[end:], draft, place, job, assembly)
         # What a line may be beside the usual is listed nowhere: a mould is one that gives the job it was made of.
         again = mould.cast(text, job.where, job.file, lambda _digest: job.key)
-        return mould if again == job and len(mould._sent) == len(mould._compared) == 2 else None
+        return mould if again == job and mould._cast.whole else None
 
     def cast(self, text: str, where: Where, file: int, key_of: Callable[[bytes], str]) -> Job | None:
         """The job of the line *text*; None if it is another line, or anything is wrong with it.
@@ -126,31 +111,9 @@ class Mould:
             if values is None:
                 return None
             key, said, metadata = values
-            whole = said.join(self._compared).encode()
+            return self._cast.job(key, said, metadata, where, file, key_of)
         except (ValueError, RecursionError):
             return None
-        measure = self._measure(len(whole))
-        if measure.faults:
-            return None
-        digest = blake2b(whole, digest_size=DIGEST).digest()
-        job = self._job
-        return Job(
-            key=key_of(digest) if key is None else key,
-            where=where,
-            file=file,
-            model=job.model,
-            request=Request(own=said.join(self._sent), shared=job.request.shared, order=job.request.order),
-            digest=digest,
-            size=len(whole),
-            est_input=measure.est_input,
-            max_tokens=job.max_tokens,
-            worst=measure.worst,
-            unbounded=measure.unbounded,
-            metadata=metadata,
-            tags=job.tags,
-            shape=job.shape,
-            realtime_only=job.realtime_only,
-        )
 
     def _values(self, text: str) -> tuple[str | None, str, str | None] | None:
         """(the id, the text as it is sent, the metadata) of the line *text*; None as for `cast`. Raises what `read_at`
@@ -187,32 +150,3 @@ class Mould:
                     assert_never(gap)
         whole = end + len(self._tail) == len(text) and text.endswith(self._tail)
         return (key, said, metadata) if whole else None
-
-    def _measure(self, size: int) -> Measure:
-        found = self._measures.get(size)
-        if found is None:
-            if len(self._measures) >= MEASURES:
-                self._measures.clear()
-            found = bounded(self._assembly.measure(self._request, size), self._max_cost)
-            self._measures[size] = found
-        return found
-
-
-def _text_of(request: Mapping[str, Any]) -> Path | None:
-    """Where the text stands that is said last; None if no text is."""
-    messages = request["messages"]
-    last = len(messages) - 1
-    content = messages[last]["content"]
-    if isinstance(content, str):
-        return ("messages", last, "content")
-    texts = [index for index, block in enumerate(content) if block["type"] == "text"]
-    return ("messages", last, "content", texts[-1], "text") if texts else None
-
-
-def _replaced(value: Any, path: Path, text: str) -> Any:
-    """*value* with *text* at *path*."""
-    if not path:
-        return text
-    changed = value.copy()
-    changed[path[0]] = _replaced(value[path[0]], path[1:], text)
-    return changed

@@ -15,6 +15,7 @@ from batchrun.jobfile.excerpt import KEY, shown
 from batchrun.jobfile.faults import Fault, did_you_mean
 from batchrun.jobfile.forms import Draft, short
 from batchrun.jobfile.parameters import SHORT
+from batchrun.jobfile.quick import Quick
 from batchrun.jobfile.row import Row
 from batchrun.jobfile.template import Template, Unrendered
 
@@ -23,6 +24,9 @@ ROW = "row"
 
 MOST_JOBS = 1_000
 """Jobs of one row: combinations of a matrix."""
+
+LESSONS = 3
+"""Rows of each round from which a quick way is tried to be learned."""
 
 _LISTED = 12
 _OF_ALL = frozenset({Code.NO_MODEL, Code.NO_MAX_TOKENS, Code.NO_MESSAGES, Code.PROMPT_AND_MESSAGES})
@@ -58,6 +62,8 @@ class Templated:
         self._places = places
         self._assembly = assembly
         self._said: set[tuple[Code, tuple[str | int, ...], str]] = set()
+        self._quick: dict[int, Quick] = {}  # by the round
+        self._lessons: dict[int, int] = {}
         matrix = {name: [setting.sets[name]] if name in setting.sets else each for name, each in setting.matrix.items()}
         self._rounds = [dict(zip(matrix, values, strict=True)) for values in product(*matrix.values())]
         self._direct = [name for name in matrix if name in SHORT and not template.said(name)]
@@ -84,7 +90,7 @@ class Templated:
                 yield row
                 continue
             where = Where(name, row.line, row.column)
-            for one in rounds:
+            for nth, one in enumerate(rounds):
                 values = {**setting.variables, **row.values, **one, **setting.sets, ROW: row.values}
                 try:
                     entry = template.render(values)
@@ -94,7 +100,12 @@ class Templated:
                 for direct in self._direct:
                     entry[direct] = one[direct]
                 self._name(entry, row, one)
-                yield from self._job(entry, row, where, file)
+                quick = self._quick.get(nth)
+                job = None if quick is None else quick.job(entry, where, file)
+                if job is None:
+                    yield from self._job(entry, row, where, file, nth)
+                else:
+                    yield job
 
     def _name(self, entry: dict[str, Any], row: Row, one: Mapping[str, Any]) -> None:
         """Give a job its id: the template's, else the row's own."""
@@ -105,7 +116,8 @@ class Templated:
         if self._suffixed and "id" in entry:
             entry["id"] = "/".join([str(entry["id"]), *map(str, one.values())])
 
-    def _job(self, entry: dict[str, Any], row: Row, where: Where, file: int) -> Iterator[Job | Problem]:
+    def _job(self, entry: dict[str, Any], row: Row, where: Where, file: int, nth: int) -> Iterator[Job | Problem]:
+        """The job of *entry* in the *nth* round, or what is wrong with it."""
         setting = self._setting
         faults: list[Fault] = []
         job: Job | None = None
@@ -127,6 +139,11 @@ class Templated:
             yield _at(row, where.file, _SECRET)
             self._assembly.withhold(job.key, where, file)
         else:
+            if not (faults or draft.faults) and self._lessons.get(nth, 0) < LESSONS:
+                self._lessons[nth] = self._lessons.get(nth, 0) + 1
+                quick = Quick.of(self._template, entry, draft, job, self._assembly, setting.common)
+                if quick is not None:
+                    self._quick[nth] = quick
             yield job
 
     def _problem(self, fault: Fault, entry: Mapping[str, Any], row: Row, name: str) -> Iterator[Problem]:
