@@ -33,9 +33,11 @@ IN_TABLE = ("id", "stop_reason", "output_tokens", "cost", "text")
 UNFOLDED = ("id", "stop_reason", "valid", "json")
 _NUMBERS = {Kind.INTEGER, Kind.NUMBER, Kind.DOLLARS}
 _MARKS = {Flag.TRUNCATED: "✂", Flag.CONTEXT: "✂", Flag.REFUSED: "✗"}
-WHY = 200
 FOR_PEOPLE = 20
 """Answers that a person gets to see unless more are asked for."""
+
+WHY = 200
+"""Characters of a reason why an answer does not fit."""
 
 _FORMATS = (Format.TEXT, Format.TABLE, Format.JSON, Format.JSONL, Format.CSV, Format.TSV, Format.MD)
 
@@ -43,6 +45,8 @@ _FORMATS = (Format.TEXT, Format.TABLE, Format.JSON, Format.JSONL, Format.CSV, Fo
 @options.command(
     "batchrun results -n 3",
     "batchrun results nightly -s stop:max_tokens",
+    "batchrun results --sort -output_tokens -n 5 --format table",
+    "batchrun results --unfold -s valid:yes",
     "batchrun results --format jsonl --fields id,text,metadata.doi",
 )
 @options.run
