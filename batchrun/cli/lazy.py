@@ -46,6 +46,7 @@ COMMANDS: Mapping[str, Entry] = {
     "report": Entry("report:report", "one HTML page about a run", "Take away"),
     "runs": Entry("runs:runs", "all runs: list, show, set, tag, rename, rm, prune", "Care"),
     "db": Entry("db:db", "the database: check, backup, restore, vacuum", "Care"),
+    "init": Entry("init:init", "the files to start with: settings, jobs, cron, systemd", "Care"),
     "schema": Entry("schema:schema", "JSON Schemas of job files and settings, for editors", "Care"),
     "config": Entry("config:config", "settings, and where each came from", "Care"),
     "simulator": Entry("simulator:simulator", "serve the simulated API on this machine", "Care"),

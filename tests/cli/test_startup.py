@@ -27,6 +27,7 @@ HEAVY = {
     "yaml",
 }
 ACTING = {
+    "init",
     "submit",
     "run",
     "retry",
