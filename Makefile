@@ -27,7 +27,7 @@ TURN := $(shell expr $$(git rev-list --count HEAD 2>/dev/null || echo 0) % 3)
 
 sweep: check ## checks, many simulated nights, and real processes killed at every third boundary
 	SWEEP_SHARE=$(TURN)/3 $(MAKE) crash
-	$(PYTHON) -m pytest -n 2 -m sweep tests/scheduler --ignore tests/scheduler/test_histories.py
+	$(PYTHON) -m pytest -n 2 -m sweep tests/scheduler
 
 crash: ## real processes killed at every boundary, and at random: some minutes
 	$(PYTHON) -m pytest -n 2 -m sweep tests/crash

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,7 @@ from batchrun.report.summary import possibly
 
 if TYPE_CHECKING:
     from batchrun.queue.batchrows import BatchRow
+    from batchrun.queue.reading import Reading
     from batchrun.queue.rows import RunSummary
     from batchrun.scheduler.terms import Ended
     from batchrun.settings import Settings
@@ -113,6 +114,7 @@ def work(call: Call, settings: Settings, wish: Wish, *, json: bool, launch: dict
         ended = wiring.run_pass(settings, wish, sink, ready=ready)
     with call.reading() as reading:
         runs = [reading.run(f"r-{run}") for run in sink.tally.runs]
+        runs += _came_in(reading, {row.batch.run for row in seen.batches} - sink.tally.runs.keys(), before)
         out = reading.overview().batches
     code = _exit(ended, runs)
     seconds = time.monotonic() - begun
@@ -120,6 +122,12 @@ def work(call: Call, settings: Settings, wish: Wish, *, json: bool, launch: dict
     _tell(call, ended, code, runs, before, seconds)
     _tell_batches(call, runs, out, parting=wish.detach)
     return code
+
+
+def _came_in(reading: Reading, others: Iterable[RunId], before: Mapping[RunId, RunSummary]) -> list[RunSummary]:
+    """Those of *others*, cancelled runs that had batches out, for which anything came in."""
+    now = [reading.run(f"r-{run}") for run in sorted(others)]
+    return [run for run in now if run.n(State.IN_BATCH) != before[run.id].n(State.IN_BATCH)]
 
 
 def settle() -> None:

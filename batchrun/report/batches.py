@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from batchrun.core.batch import KEPT, UNRESOLVED, BatchState, CancelReason, Processing
+from batchrun.core.batch import KEPT, LIFE, UNRESOLVED, BatchState, CancelReason, Processing
 from batchrun.core.figures import count, hour, span
 from batchrun.core.job import Millis
 from batchrun.core.settling import decided_by
@@ -15,6 +15,8 @@ SOON = 5 * 24 * 60 * 60 * 1000
 """Milliseconds before results vanish from which on somebody is told."""
 
 HOUR = 60 * 60 * 1000
+
+LIST = "batchrun batches"
 
 HELD = {
     "batch_gone": "their batch is gone from Anthropic; possibly billed",
@@ -60,7 +62,11 @@ def has_ended(row: BatchRow) -> bool:
 
 def alerts(rows: Sequence[BatchRow], now: Millis) -> list[Alert]:
     """What is unclear, has ended, is being cancelled, cannot be found or vanishes soon."""
-    told = [Alert(text=unclear(row, now), command="batchrun batches") for row in rows if is_unclear(row)]
+    told = [
+        Alert(text=unclear(row, now), command=f"batchrun batches resolve {ref(row)}" if is_stuck(row, now) else LIST)
+        for row in rows
+        if is_unclear(row)
+    ]
     sending = [row for row in rows if row.batch.state in {BatchState.INTENT, BatchState.SENDING}]
     if sending:
         told.append(Alert(text=f"{_these(sending)} {_is(sending)} being sent"))
@@ -80,6 +86,11 @@ def is_unclear(row: BatchRow) -> bool:
     return row.batch.state is BatchState.UNCLEAR
 
 
+def is_stuck(row: BatchRow, now: Millis) -> bool:
+    """Whether no listing may decide it: any batch that it can be has ended within a day, or somebody has hidden it."""
+    return decided_by(row.batch) is None and now - row.since > LIFE
+
+
 def unclear(row: BatchRow, now: Millis) -> str:
     """`b-3 (198 jobs, sent 22:01): not known whether it arrived; decided at 22:16 at the earliest`"""
     head = f"{ref(row)} ({count(row.batch.n, 'job')}, sent {hour(row.since, now)})"
@@ -88,6 +99,8 @@ def unclear(row: BatchRow, now: Millis) -> str:
 
 def when_decided(row: BatchRow, now: Millis) -> str:
     """When an unclear batch is decided."""
+    if is_stuck(row, now):
+        return "what may be it cannot be read; if no look finds it, only you can decide"
     earliest = decided_by(row.batch)
     if earliest is None:
         return "no listing could tell yet"

@@ -166,6 +166,7 @@ def test_a_cancel_reaches_the_batches_at_once_and_says_what_may_be_billed(ten: B
     assert "1 batch is cancelled there." in dry.err
     shown = ten("cancel", "jobs", "--simulate", "--yes")
     assert shown.code == 0
+    assert "cancelled run jobs: all of its jobs that are left are out\n" in shown.err
     assert "b-1 (9 jobs) is being cancelled, as you wished; what is done by then is kept" in shown.err
     assert standing(ten) == ["cancelling"]
 

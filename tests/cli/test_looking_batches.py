@@ -64,6 +64,14 @@ UNCLEAR = "b-1 (2 jobs, sent 12:00): not known whether it arrived; "
         ("unclear", {}, [UNCLEAR + "no listing could tell yet   batchrun batches"]),
         (
             "unclear",
+            {"sent": NOON - 2 * DAY},
+            [
+                "b-1 (2 jobs, sent Nov 18 12:00): not known whether it arrived; what may be it cannot be read; "
+                "if no look finds it, only you can decide   batchrun batches resolve b-1"
+            ],
+        ),
+        (
+            "unclear",
             {"first_absent": NOON + 45 * MINUTE},
             [UNCLEAR + "decided at 13:00 at the earliest   batchrun batches"],
         ),

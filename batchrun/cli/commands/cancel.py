@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from batchrun.core.select import Selection
     from batchrun.library.wishes import Stoppable
     from batchrun.queue.batchrows import BatchRow
+    from batchrun.queue.cancelling import Cancelled
 
 
 NO_RUN = RunId(0)
@@ -63,9 +64,7 @@ def cancel(call: Call, run: str | None, select: Selection | None, dry_run: bool,
         return Exit.USAGE
     done = wishes.cancel(call.settings, what)
     if not json:
-        screen.say(
-            f"{screen.talk_mark(Mark.OK)} cancelled {count(done.cancelled, 'job')} of run {clean(what.run.name)}"
-        )
+        screen.say(_said(call, what, done, whole=select is None))
     if rows and select is None:
         _tell_anthropic(call)
     if json:
@@ -105,6 +104,16 @@ def _tell_anthropic(call: Call) -> None:
     if problem:
         run = call.typed("batchrun run")
         call.screen.must_say(clean(f"the batches are not cancelled at Anthropic yet: {problem}; `{run}` tries again"))
+
+
+def _said(call: Call, what: Stoppable, done: Cancelled, *, whole: bool) -> str:
+    """What became of the jobs; *whole*: all of the run's were meant."""
+    mark, name = call.screen.talk_mark(Mark.OK), clean(what.run.name)
+    if done.cancelled or not done.wished:
+        return f"{mark} cancelled {count(done.cancelled, 'job')} of run {name}"
+    if whole:
+        return f"{mark} cancelled run {name}: all of its jobs that are left are out"
+    return f"{mark} none is cancelled yet: all of the jobs of run {name} that were chosen are out"
 
 
 class _Nobody:
