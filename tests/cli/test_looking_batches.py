@@ -66,7 +66,7 @@ UNCLEAR = "b-1 (2 jobs, sent 12:00): not known whether it arrived; "
             "unclear",
             {"sent": NOON - 2 * DAY},
             [
-                "b-1 (2 jobs, sent Nov 18 12:00): not known whether it arrived; what may be it cannot be read; "
+                UNCLEAR.replace("12:00", "Nov 18 12:00") + "what may be it cannot be read; "
                 "if no look finds it, only you can decide   batchrun batches resolve b-1"
             ],
         ),

@@ -167,11 +167,14 @@ def _cause(books: Books, work: Bought) -> str | None:
     batch, attempt = books.batches.get(ticket.token), books.attempts.get((ticket.job, ticket.attempt))
     assert batch is not None
     assert attempt is not None
-    if work.batch in books.copies:
+    lots = {lot.batch for lot in books.lots[ticket.token]}  # more than one of a create that left but once: a repetition
+    own = batch.remote_id if batch.remote_id in lots else next(iter(lots - books.copies), None)
+    if work.batch != own:
         return "repeated by a gateway"
     if batch.lost is not None:
         return _cause_of_loss(books, batch, work)
-    missing = attempt.outcome == "unknown" and batch.remote_id == work.batch and not books.hidden(work.batch)
+    unheard = attempt.outcome == "unknown" or len(lots) > 1
+    missing = unheard and batch.remote_id == work.batch and not books.hidden(work.batch)  # a repetition may answer it
     if missing and books.line(work.batch, work.custom_id) is None:
         return "no line"
     if books.retried.get(ticket.job, 0) >= ticket.attempt and attempt.billed == "maybe":
