@@ -51,7 +51,7 @@ COMMANDS: Mapping[str, Entry] = {
     "config": Entry("config:config", "settings, and where each came from", "Care"),
     "simulator": Entry("simulator:simulator", "serve the simulated API on this machine", "Care"),
     "completion": Entry("completion:completion", "completion for bash, zsh or fish", "Care"),
-    "help": Entry("help:topics", "a command, or: exit-codes, environment", "Care"),
+    "help": Entry("help:topics", "a command, or: exit-codes, environment, select, states, files", "Care"),
 }
 
 EXAMPLES = (

@@ -39,6 +39,7 @@ FACTS: Mapping[str, tuple[str, Callable[[str, Millis], Any]]] = {
     "deadline": ("deadline", _or_none(moment_ahead)),
     "max_cost": ("budget", _or_none(_option("max_cost"))),
     "mode": ("mode", _option("mode")),
+    "hours": ("hours", _or_none(_option("hours"))),
     "on_crash": ("on_crash", _option("on_crash")),
     "on_unclear": ("on_unclear", _option("on_unclear")),
 }

@@ -26,6 +26,7 @@ _EXAMPLES: Mapping[str, Any] = {
     "env_file": ".env",
     "log_file": "batchrun.log",
     "account": "mine",
+    "hours": "22:00-06:00 Europe/Berlin",
     "confirm_likely": 5,
     "confirm_most": 25,
 }

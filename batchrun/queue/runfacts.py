@@ -17,7 +17,7 @@ from batchrun.queue.statement import Statement, lit, param
 from batchrun.queue.tables import jobs, runs
 from batchrun.queue.transaction import Transaction, is_state
 
-SETTABLE = ("priority", "deadline", "budget", "mode", "on_crash", "on_unclear")
+SETTABLE = ("priority", "deadline", "budget", "mode", "hours", "on_crash", "on_unclear")
 
 _SET = {
     name: Statement(

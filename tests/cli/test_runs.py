@@ -51,12 +51,20 @@ def test_what_is_set_of_a_run_under_way_is_shown(stocked: Batchrun, tmp_path: Pa
     with closing(sqlite3.connect(tmp_path / "batchrun.db")) as connection:
         connection.execute("UPDATE jobs SET worst = 5")
         connection.commit()
-    words = ("max_cost=200", "deadline=2026-11-21T06:30Z", "priority=5", "mode=batch", "on-crash=hold")
+    words = (
+        "max_cost=200",
+        "deadline=2026-11-21T06:30Z",
+        "priority=5",
+        "mode=batch",
+        "on-crash=hold",
+        "hours=22:00-06:00 UTC",
+    )
     shown = stocked("runs", "set", "nightly", *words)
     assert shown.code == 0, shown.err
     run = json.loads(stocked("runs", "show", "nightly", "--json").out)
     assert run["max_cost"] == {"amount": "200", "currency": "USD"}
     assert (run["priority"], run["mode"], run["on_crash"]) == (5, "batch", "hold")
+    assert run["hours"] == "22:00-06:00 UTC"
     assert run["deadline"] == "2026-11-21T06:30:00Z"
     assert stocked("runs", "set", "nightly", "deadline=none", "max_cost=none").code == 0
     run = json.loads(stocked("runs", "show", "nightly", "--json").out)

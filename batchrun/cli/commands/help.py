@@ -67,13 +67,33 @@ A comma means and, a space means or, ~ means not; values with spaces, commas or 
 
 A job with several tags or batches fits if one of them does; with ~ none may."""
 
-TOPICS = ("exit-codes", "environment", "select")
+STATES = {
+    "queued": "waits to be sent",
+    "waiting": "tries again later: the API asked for patience, or something failed on the way",
+    "sent": "out: a realtime request in flight (running), or in a batch at Anthropic (in_batch)",
+    "held": "possibly billed and without an answer: it waits for your word, `batchrun errors` says why",
+    "blocked": "waits for other jobs",
+    "succeeded": "its answer is stored",
+    "failed": "refused, or out of tries: `batchrun errors` says what to do",
+    "cancelled": "stopped by you before an answer came",
+}
+FILES = {
+    "batchrun.db": "the queue: in this folder or the nearest above; `batchrun db path` tells",
+    "batchrun.db-wal, -shm": "its log, while somebody works: never copy the queue without it (`batchrun db backup`)",
+    "batchrun.db-locks/": "who is at work: locks of living processes; safe to remove when none lives",
+    "batchrun-simulated.db": "the queue of --simulate, with the simulated API's batches in batchrun-simulated.db-api/",
+    "batchrun.toml": "settings, of this folder or the nearest above; [tool.batchrun] in pyproject.toml too",
+    "~/.config/batchrun/config.toml": "your own settings",
+    "OUT.meta.json": "beside an export: what is in it",
+}
+
+TOPICS = ("exit-codes", "environment", "select", "states", "files")
 
 
 @options.command("batchrun help submit", "batchrun help exit-codes", "batchrun help select")
 @click.argument("topic", required=False, metavar="[COMMAND|TOPIC]")
 def topics(call: Call, topic: str | None) -> Exit:
-    """Show the help of a command, the exit codes, the environment variables, or what -s can select."""
+    """Show the help of a command, or a topic: exit-codes, environment, select, states, files."""
     root = click.get_current_context().find_root()
     match topic:
         case None:
@@ -92,6 +112,11 @@ def topics(call: Call, topic: str | None) -> Exit:
                 call.screen.line(f"{name:<10}{meaning}")
             call.screen.line()
             call.screen.line(SELECTING)
+        case "states" | "files":
+            told = STATES if topic == "states" else FILES
+            wide = max(map(len, told)) + 2
+            for name, meaning in told.items():
+                call.screen.line(f"{name:<{wide}}{meaning}")
         case _ if topic in COMMANDS:
             with click.Context(load(topic), info_name=topic, parent=root) as ctx:
                 call.screen.line(ctx.get_help().rstrip())

@@ -75,10 +75,10 @@ def runs(
 ) -> Exit:
     """List runs, change what is set of one, or remove those that are over.
 
-    `set RUN NAME=VALUE...` changes priority, deadline, max_cost, mode, on_crash or on_unclear of a run that is under
-    way (deadline and max_cost: `none` takes them away); a worker heeds it within seconds. `tag RUN WORD...` adds tags,
-    `~WORD` takes one away. `rename RUN NAME`: its file still leads to it. `rm RUN...` and `prune` remove runs with
-    their answers, and refuse while anything of one is out, unclear or may still come.
+    `set RUN NAME=VALUE...` changes priority, deadline, max_cost, mode, hours, on_crash or on_unclear of a run that is
+    under way (`none` takes a deadline, cap or hours away); a worker heeds it within seconds. `tag RUN WORD...` adds
+    tags, `~WORD` takes one away. `rename RUN NAME`: its file still leads to it. `rm RUN...` and `prune` remove runs
+    with their answers, and refuse while anything of one is out, unclear or may still come.
     """
     form = chosen(format, call.screen)
     if older_than is not None and what != "prune":
