@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from batchrun.jobfile.codes import Code
 from batchrun.jobfile.faults import Fault, Path, article
+from batchrun.jobfile.parameters import REQUIRED
 
 MOST = 4
 """Marks in one request: the API's refusal says so (prompt caching page, 2026-09)."""
@@ -15,8 +16,17 @@ TTLS = ("5m", "1h")
 _HINT = 'for example `{"type": "ephemeral"}`, or with `"ttl": "1h"`'
 
 
-def faults_of_marks(request: Mapping[str, Any]) -> Iterator[Fault]:
+def faults_of_marks(request: Mapping[str, Any]) -> Iterable[Fault]:
     """What is wrong with each `cache_control` of *request*, and with their number."""
+    messages = request.get("messages")
+    if len(request) == len(REQUIRED) and type(messages) is list and len(messages) == 1:
+        message = messages[0]
+        if type(message) is dict and type(message.get("content")) is str and "cache_control" not in request:
+            return ()  # nearly all requests
+    return _faults(request)
+
+
+def _faults(request: Mapping[str, Any]) -> Iterator[Fault]:
     last: Path = ()
     count = 0
     for here, mark in _marks(request):
