@@ -194,6 +194,7 @@ def _terms(settings: Settings, wish: Wish, credential: Credential | None, tables
         most=_connections(settings.concurrency),
         cost=lambda model, usage: tables.prices.cost(model, usage, batch=False),
         batch_cost=lambda model, usage: tables.prices.cost(model, usage, batch=True),
+        largest=lambda model: None if (found := tables.models.find(model)) is None else found.max_output,
         batch_percent=tables.prices.batch_percent,
         batch_queue=_batch_queue(settings, tables),
         detach=wish.detach,

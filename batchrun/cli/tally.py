@@ -11,6 +11,7 @@ from batchrun.core.events import (
     Draining,
     Event,
     HoursShut,
+    JobAsksOn,
     JobFailed,
     JobsSent,
     JobSucceeded,
@@ -57,6 +58,11 @@ class Progress:
     @property
     def final(self) -> int:
         return self.succeeded + self.failed + self.cancelled
+
+    def pay(self, cost: Nanos | None) -> None:
+        """An answer cost so much."""
+        self.cost = Nanos(self.cost + (cost or 0))
+        self.partly_unknown |= cost is None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +112,7 @@ class Tally:
             heard.cost = Nanos(heard.cost + known.cost)
         heard.name, heard.total = known.name, known.total
 
-    def hear(self, event: Event) -> None:
+    def hear(self, event: Event) -> None:  # noqa: PLR0912  # one arm for each event
         match event:
             case PassStarted(runs=runs):
                 for run, name in runs:
@@ -117,10 +123,15 @@ class Tally:
             case JobSucceeded():
                 progress = self._ended(event.run, event.key, event.usage.output)
                 progress.succeeded += 1
-                progress.cost = Nanos(progress.cost + (event.cost or 0))
-                progress.partly_unknown |= event.cost is None
+                progress.pay(event.cost)
             case JobFailed():
-                self._ended(event.run, event.key, 0).failed += 1
+                progress = self._ended(event.run, event.key, 0)
+                progress.failed += 1
+                progress.pay(event.cost)
+            case JobAsksOn():
+                progress = self._run(event.run)
+                progress.sent = max(0, progress.sent - 1)
+                progress.pay(event.cost)
             case JobWaits(run=run, key=key):
                 progress = self._run(run)
                 progress.sent = max(0, progress.sent - 1)

@@ -12,6 +12,7 @@ from batchrun.core.events import (
     Draining,
     Event,
     HoursShut,
+    JobAsksOn,
     JobFailed,
     JobsSent,
     JobSucceeded,
@@ -29,6 +30,7 @@ from batchrun.core.events import (
     WayChosen,
 )
 from batchrun.core.figures import count, dollars, moment, span
+from batchrun.core.outcome import Flag
 from batchrun.core.pause import STOPS, paused
 from batchrun.core.usage import Usage
 
@@ -53,7 +55,7 @@ def loudness(event: Event) -> int:
             | Throttled()
         ):
             return 1
-        case JobsSent() | JobSucceeded() | JobWaits():
+        case JobsSent() | JobSucceeded() | JobWaits() | JobAsksOn():
             return 2
         case _:
             assert_never(event)
@@ -75,6 +77,8 @@ def sentence(event: Event) -> str:  # noqa: PLR0912  # one arm for each event
             return f"taken over from a worker that died: {', '.join(parts)}"
         case JobsSent(n=n):
             return f"{count(n, 'job')} sent"
+        case JobSucceeded(key=key, cost=0, flag=Flag() as wrong):
+            return f"{key} keeps the answer that was {wrong.value}: no better one came"
         case JobSucceeded():
             flag = f", {event.flag.value}" if event.flag else ""
             cost = "" if event.cost is None else f", {dollars(event.cost)}"
@@ -83,6 +87,10 @@ def sentence(event: Event) -> str:  # noqa: PLR0912  # one arm for each event
             return f"{event.key} failed: {_said(event.status, event.error, event.message, event.request_id)}"
         case JobWaits():
             return f"{event.key} tries again in {span(event.seconds)}: {_said(event.status, event.error, '', None)}"
+        case JobAsksOn(key=key, max_tokens=None, attempt=n):
+            return f"{key} goes on: the model paused in attempt {n}"
+        case JobAsksOn(key=key, max_tokens=room, usage=usage):
+            return f"{key} is asked again with room for {room:,} tokens: its answer was cut off after {usage.output:,}"
         case Throttled(lane=lane, why=why, seconds=seconds):
             return f"{lane} rests {seconds:.1f} s ({why})"
         case LimitsLearned(lane=lane):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from batchrun.core.job import BatchId, JobId, Millis, Nanos, RunId, WorkerId
 from batchrun.core.outcome import Answer, Billed, Outcome, Refused, Unreachable, billed
+from batchrun.core.retry import RetryPolicy
 
 MOST_REQUESTS = 100_000
 MOST_BYTES = 256_000_000
@@ -262,4 +263,4 @@ class Batch:
     cancelled: bool = False  #: the API has taken the wish to cancel
     resend: bool = False  #: its run rather pays twice than waits for an unclear batch (`on_unclear`)
     deadline: Millis | None = None  #: its run's
-    tries: int = 5  #: its run's bound
+    policy: RetryPolicy = field(default_factory=RetryPolicy)  #: its run's

@@ -11,7 +11,7 @@ from batchrun.core.account import Account
 from batchrun.core.card import WorkerCard as WorkerCard  # noqa: PLC0414  # also offered here
 from batchrun.core.job import BatchId, JobId, Millis, Nanos, RunId, WorkerId
 from batchrun.core.outcome import Outcome
-from batchrun.core.retry import Decision, RetryPolicy
+from batchrun.core.retry import Decision, RetryPolicy, SoFar
 
 if TYPE_CHECKING:  # time zones are for runs with hours
     from batchrun.core.hours import Hours
@@ -71,6 +71,15 @@ class Claim:
     headers: Mapping[str, str] = field(default_factory=dict)
     pilot: bool = False  #: it goes ahead of a batch of its like
     batch: BatchId | None = None  #: the batch that holds it; None for a realtime claim, which its worker holds
+    kept: bool = False  #: an earlier answer of it is kept, and is its result if no better one comes
+    extended: int = 0  #: how often it was given more room for its answer
+    turns: int = 0  #: how often a pause of the model was gone on from
+
+    def so_far(self, largest: int | None) -> SoFar:
+        """For `decide`, where *largest* is the most output that its model gives."""
+        return SoFar(
+            kept=self.kept, extended=self.extended, turns=self.turns, max_tokens=self.max_tokens, largest=largest
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +99,8 @@ class Kept(StrEnum):
     """How a finish was stored."""
 
     CURRENT = "current"  #: the claim still held
+    ASIDE = "aside"  #: the answer is kept, and the job goes on to a better one
+    EARLIER = "earlier"  #: the claim still held and nothing good came: an answer that was kept before is the job's
     LATE = "late"  #: the claim had ended; the answer became the job's result all the same
     TWICE = "twice"  #: the claim had ended and the job already has a result: bought twice, kept, marked
     STALE = "stale"  #: the claim had ended and there was no answer to keep

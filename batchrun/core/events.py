@@ -8,6 +8,8 @@ from enum import StrEnum
 from batchrun.core.job import BatchId, JobId, Millis, Nanos, RunId
 from batchrun.core.outcome import Flag, Usage
 
+NOTHING = Nanos(0)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PassStarted:
@@ -79,6 +81,7 @@ class JobFailed:
     error: str
     message: str
     request_id: str | None
+    cost: Nanos | None = NOTHING  #: of a refusal to answer; errors cost nothing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +97,21 @@ class JobWaits:
     error: str
     seconds: float
     counts: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobAsksOn:
+    """The answer was not the end of it: it is kept, and the job is asked again at once."""
+
+    at: Millis
+    run: RunId
+    job: JobId
+    key: str
+    attempt: int
+    flag: Flag
+    max_tokens: int | None  #: the room that the next answer has, where it has more
+    usage: Usage
+    cost: Nanos | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,6 +227,7 @@ Event = (
     | JobSucceeded
     | JobFailed
     | JobWaits
+    | JobAsksOn
     | Throttled
     | LimitsLearned
     | Paused

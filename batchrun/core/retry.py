@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import assert_never
 
 from batchrun.core.outcome import (
     AccountStopped,
+    Answer,
     Billed,
     Canceled,
     Dropped,
     Expired,
+    Flag,
     Limited,
     Misrouted,
     ModelUnavailable,
@@ -28,8 +31,29 @@ from batchrun.core.outcome import (
 LONGEST = 24 * 60 * 60.0
 """Seconds that anything waits at most, whatever the server asks: a day later it is worth one more request."""
 
+EXTENSIONS = 2
+"""How often a job whose answer was cut off is asked again with twice the room."""
+
+TURNS = 10
+"""How often a job whose model paused (`pause_turn`) is gone on with: a guess at what no sound request needs."""
+
 _REFUSED = "the same request would be refused again"
+_DECLINED = "the model refused to answer"
 _UNKNOWN = "its result is of a type that is not known; it may be an answer that was paid for"
+
+
+class OnTruncated(StrEnum):
+    """What becomes of an answer that was cut off at `max_tokens`."""
+
+    KEEP = "keep"
+    RETRY = "retry"
+
+
+class OnRefused(StrEnum):
+    """What becomes of a job that the model refused to answer."""
+
+    KEEP = "keep"
+    FAIL = "fail"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +65,8 @@ class RetryPolicy:
     cap: float = 60.0
     overload_cap: float = 300.0
     limited: int = 20  #: a job refused this often by a rate limit that lets others pass is larger than the limit
+    on_truncated: OnTruncated = OnTruncated.KEEP
+    on_refused: OnRefused = OnRefused.KEEP
 
     def backoff(self, nth: int, jitter: float, *, cap: float | None = None) -> float:
         """Seconds to wait after the *nth* try (from 1); *jitter* in [0, 1) spreads it over the whole range."""
@@ -76,11 +102,44 @@ class Cancel:
     """The user's wish; no answer came."""
 
 
-Decision = Succeed | Fail | Wait | Release | Cancel
+@dataclass(frozen=True, slots=True)
+class Extend:
+    """The answer was cut off: keep it aside, and ask again at once with room for `max_tokens`. It is a try."""
+
+    max_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class GoOn:
+    """The model paused: keep what it said aside, and send it back at once so that it goes on. It is no try."""
+
+
+Decision = Succeed | Fail | Wait | Release | Cancel | Extend | GoOn
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SoFar:
+    """What a job has had of answers that were not the end, and what room its answer has."""
+
+    kept: bool = False  #: one of them is the job's if no better one comes
+    extended: int = 0
+    turns: int = 0
+    max_tokens: int = 0
+    largest: int | None = None  #: the largest `max_tokens` that its model takes; None where it is not known
+
+
+ALL_NEW = SoFar()
 
 
 def decide(
-    outcome: Outcome, *, tries: int, limited: int, policy: RetryPolicy, jitter: float, outage: bool = False
+    outcome: Outcome,
+    *,
+    tries: int,
+    limited: int,
+    policy: RetryPolicy,
+    jitter: float,
+    outage: bool = False,
+    so_far: SoFar = ALL_NEW,
 ) -> Decision:
     """What to do with a job after *outcome*, when it had *tries* counted tries and *limited* free ones before this.
 
@@ -92,8 +151,8 @@ def decide(
     nth = tries + 1
     free = outage and billed(outcome) is Billed.NO  # what may have cost money is bounded, whoever is at fault
     match outcome:
-        case Succeeded():
-            return Succeed()
+        case Succeeded(answer=answer):
+            return _answered(answer, nth, policy, so_far)
         case Refused() | Unknown():
             return Fail(_REFUSED if isinstance(outcome, Refused) else _UNKNOWN)
         case RateLimited(kind=Limited.RATE) if limited + 1 >= policy.limited and not outage:
@@ -120,6 +179,25 @@ def decide(
             return Cancel() if by_user else Release()
         case _:
             assert_never(outcome)
+
+
+def _answered(answer: Answer, nth: int, policy: RetryPolicy, so_far: SoFar) -> Decision:
+    match answer.flag:
+        case Flag.TRUNCATED:
+            room = 2 * so_far.max_tokens
+            if so_far.largest is not None:
+                room = min(room, so_far.largest)
+            wanted = policy.on_truncated is OnTruncated.RETRY and so_far.extended < EXTENSIONS and nth < policy.tries
+            return Extend(room) if wanted and room > so_far.max_tokens else Succeed()
+        case Flag.PAUSED:
+            return GoOn() if so_far.turns < TURNS else Succeed()
+        case Flag.REFUSED:
+            # Even an answer that was cut off is better than none.
+            return Fail(_DECLINED) if policy.on_refused is OnRefused.FAIL or so_far.kept else Succeed()
+        case Flag.CONTEXT | None:
+            return Succeed()
+        case _:
+            assert_never(answer.flag)
 
 
 def _again(nth: int, policy: RetryPolicy, seconds: float) -> Decision:

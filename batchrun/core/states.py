@@ -55,6 +55,11 @@ ARROWS: Mapping[str, Arrow] = {
     "release": Arrow(OUT, State.QUEUED, "given back; not a try"),
     "hold": Arrow(OUT, State.HELD, "perhaps bought; the policy says to ask"),
     "stop": Arrow(OUT, State.CANCELLED, "cancelled while it was out, and no answer came"),
+    "extend": Arrow(OUT, State.QUEUED, "its answer was cut off: it is kept, and asked again with more room"),
+    "go_on": Arrow(OUT, State.QUEUED, "the model paused: what it said is kept, and it goes on from there"),
+    "fall_back": Arrow(
+        _from(State.FAILED, State.CANCELLED), State.SUCCEEDED, "no better answer came than the one that was kept"
+    ),
     "promote": Arrow(_from(State.WAITING), State.QUEUED, "its time has come"),
     "unblock": Arrow(_from(State.BLOCKED), State.QUEUED, "what it waited for is there"),
     "cancel": Arrow(

@@ -33,7 +33,7 @@ from batchrun.queue.rows import RunSummary
 from batchrun.queue.transaction import Transaction
 from batchrun.settings import Settings
 
-REFUSED = frozenset({"invalid_request_error", "request_too_large"})
+REFUSED = frozenset({"invalid_request_error", "request_too_large", "refusal"})
 """Classes of error that the request itself brought about: sent again as it is, it would be refused again."""
 
 SOME = 1_000

@@ -10,10 +10,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from batchrun.core.job import JobId, Millis, RunId
+from batchrun.core.job import JobId, Millis, Nanos, RunId
 from batchrun.core.select import Field, Selection
 from batchrun.core.states import State
 from batchrun.core.suggest import did_you_mean
+from batchrun.core.usage import Usage
 from batchrun.errors import NothingMatched
 from batchrun.queue.bodies import SharedParts, whole
 from batchrun.queue.criteria import criteria
@@ -46,6 +47,14 @@ _WINDOW = "SELECT MAX(seq) FROM (SELECT seq FROM jobs WHERE run = ? AND seq > ? 
 _ANSWERED = "EXISTS (SELECT 1 FROM results w WHERE w.job = j.id AND w.winning = 1)"
 
 
+_TOKENS = ("input", "output", "thinking", "cache_read", "cache_write_5m", "cache_write_1h")
+_TURNS = f"""
+SELECT {", ".join(f"SUM(COALESCE(a.{name}, 0))" for name in _TOKENS)}, SUM(a.cost), SUM(a.cost IS NULL)
+FROM attempts a JOIN jobs j ON j.id = a.job JOIN results s ON s.job = a.job AND s.attempt = a.n
+WHERE a.job = ? AND a.n <= ? AND a.n >= j.asked AND (s.winning = 1 OR s.stop_reason = 'pause_turn')
+"""
+
+
 def _matching(condition: str) -> str:
     return f"SELECT j.id FROM jobs j WHERE j.run = ? AND j.seq > ? AND j.seq <= ? AND {condition} ORDER BY j.seq"
 
@@ -63,7 +72,7 @@ WHERE j.run = ? AND j.seq > ? AND j.seq <= ? AND {condition} AND q.metadata IS N
 
 def _whole(n: int) -> str:
     return f"""
-SELECT {JOB}, {ATTEMPT}, s.body, s.stop_reason, s.received, q.metadata, q.tags, r.tags, {SCHEMA}
+SELECT {JOB}, {ATTEMPT}, s.body, s.stop_reason, s.received, q.metadata, q.tags, r.tags, {SCHEMA}, j.turns
 FROM jobs j
 JOIN runs r ON r.id = j.run
 LEFT JOIN results s ON s.job = j.id AND s.winning = 1
@@ -77,7 +86,7 @@ ORDER BY j.run, j.seq
 
 def _requests(n: int) -> str:
     return f"""
-SELECT q.job, q.own, q.shared, q."order", q.overrides FROM requests q WHERE q.job IN ({", ".join("?" * n)})
+SELECT q.job, q.own, q.shared, q."order", q.overrides, q.continued FROM requests q WHERE q.job IN ({", ".join("?" * n)})
 """
 
 
@@ -126,8 +135,8 @@ def answers(
 
 def answer_of(reading: Reading, job: JobId) -> ResultRow | None:
     """One job with its answer; None if it is gone."""
-    found = reading.rows(_whole(1), job)
-    return _result(found[0]) if found else None
+    found = _results(reading, [job])
+    return found[0] if found else None
 
 
 def matching(
@@ -206,7 +215,7 @@ def _windows(
 
 
 def _result(row: Sequence[Any]) -> ResultRow:
-    body, stop_reason, received, metadata, tags, tags_of_run, schema = row[JOB_WIDTH + ATTEMPT_WIDTH :]
+    body, stop_reason, received, metadata, tags, tags_of_run, schema, _turns = row[JOB_WIDTH + ATTEMPT_WIDTH :]
     answered = None
     if body is not None:
         answered = Answered(body=body, stop_reason=stop_reason, received=Millis(received))
@@ -224,21 +233,35 @@ def _page(
     reading: Reading, page: Sequence[int], parts: SharedParts, *, requests: bool, attempts: bool
 ) -> list[ResultRow]:
     if not requests and not attempts:
-        return [_result(row) for row in reading.rows(_whole(len(page)), *page)]
+        return _results(reading, page)
     with reading.moment():
-        found = [_result(row) for row in reading.rows(_whole(len(page)), *page)]
+        found = _results(reading, page)
         found = _with_requests(reading, found, parts) if requests else found
         return _with_attempts(reading, found) if attempts else found
+
+
+def _results(reading: Reading, page: Sequence[int]) -> list[ResultRow]:
+    rows = reading.rows(_whole(len(page)), *page)
+    return [_in_turns(reading, _result(row)) if row[-1] else _result(row) for row in rows]
+
+
+def _in_turns(reading: Reading, row: ResultRow) -> ResultRow:
+    """An answer that came in turns took the tokens, and the money, of all of them."""
+    if row.attempt is None or row.answer is None:
+        return row
+    *tokens, cost, unpriced = reading.rows(_TURNS, row.job.id, row.attempt.n)[0]
+    usage = Usage(**dict(zip(_TOKENS, tokens, strict=True)))
+    return replace(row, attempt=replace(row.attempt, usage=usage, cost=None if unpriced else Nanos(cost)))
 
 
 def _with_requests(reading: Reading, found: list[ResultRow], parts: SharedParts) -> list[ResultRow]:
     texts = {}
     ids = [row.job.id for row in found]
-    for job, own, shared, order, overrides in reading.rows(_requests(len(ids)), *ids):
+    for job, own, shared, order, overrides, continued in reading.rows(_requests(len(ids)), *ids):
         pieces = None if shared is None else parts.get(shared)
         if shared is not None and pieces is None:
             pieces = parts.put(shared, reading.rows(_SHARED, shared)[0][0])
-        texts[job] = whole(own, pieces, order, overrides)
+        texts[job] = whole(own, pieces, order, overrides, continued)
     return [replace(row, request=texts.get(row.job.id)) for row in found]
 
 

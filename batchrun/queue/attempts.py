@@ -69,6 +69,8 @@ _KEEP = Statement(columns_of(results, "job", "attempt", "winning", "body", "stop
 def word_of(outcome: Outcome) -> str:
     """The class of an error in one word: the API's own where it has one."""
     reply = outcome.reply
+    if isinstance(outcome, Succeeded):
+        return outcome.answer.stop_reason
     if isinstance(outcome, Dropped) and outcome.timed_out:
         return reply.error_code or reply.error_type or "timed_out"
     return reply.error_code or reply.error_type or type(outcome).__name__.lower()

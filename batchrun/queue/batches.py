@@ -25,6 +25,7 @@ from batchrun.core.batch import (
 )
 from batchrun.core.job import BatchId, Millis, RunId, WorkerId
 from batchrun.core.states import RunState
+from batchrun.queue.runs import POLICY, policy_of
 from batchrun.queue.statement import Row, Statement, columns_of, insert_or, lit, param
 from batchrun.queue.tables import batches, candidates, jobs, meta, past_batches, runs
 from batchrun.queue.transaction import Transaction
@@ -313,7 +314,7 @@ _FACTS = (
     "cancel_reason",
     "cancelled",
 )
-_COLUMNS = (*(batches.c[name] for name in _FACTS), runs.c.name, runs.c.on_unclear, runs.c.deadline, runs.c.tries)
+_COLUMNS = (*(batches.c[name] for name in _FACTS), runs.c.name, runs.c.on_unclear, runs.c.deadline, *POLICY)
 _SUSPECTED = sa.select(candidates.c.batch).where(candidates.c.verdict == lit(Verdict.OPEN))
 _ATTENDED = Statement(
     sa.select(*_COLUMNS)
@@ -347,7 +348,7 @@ def is_known(tx: Transaction, remote: str) -> bool:
 
 def _batch(queue: str, row: Row) -> Batch:
     facts = dict(zip(_FACTS, row, strict=False))
-    name, on_unclear, deadline, tries = row[len(_FACTS) :]
+    name, on_unclear, deadline, *policy = row[len(_FACTS) :]
     return Batch(
         id=BatchId(facts["id"]),
         queue=queue,
@@ -377,7 +378,7 @@ def _batch(queue: str, row: Row) -> Batch:
         cancelled=bool(facts["cancelled"]),
         resend=on_unclear == "resend",
         deadline=deadline,
-        tries=tries,
+        policy=policy_of(*policy),
     )
 
 

@@ -54,6 +54,7 @@ _LINES = Statement(
         shared.c.body,
         requests.c.order,
         requests.c.overrides,
+        requests.c.continued,
         attempts.c.worst,
     )
     .join(attempts, sa.and_(attempts.c.job == jobs.c.id, attempts.c.n == jobs.c.attempt))
@@ -68,11 +69,14 @@ _LINES = Statement(
 def lines(tx: Transaction, batch: BatchId, after: int, n: int, parts: SharedParts) -> list[Line]:
     """The next *n* requests of *batch*, by the numbers of their jobs."""
     found = []
-    for job, attempt, own, part, body, order, overrides, worst in tx.rows(_LINES, it=batch, after=after, n=n):
+    for job, attempt, own, part, body, order, overrides, continued, worst in tx.rows(
+        _LINES, it=batch, after=after, n=n
+    ):
         pieces = None
         if part is not None:
             pieces = parts.get(part) or parts.put(part, body)
-        found.append(Line(job=JobId(job), attempt=attempt, body=whole(own, pieces, order, overrides), worst=worst))
+        text = whole(own, pieces, order, overrides, continued)
+        found.append(Line(job=JobId(job), attempt=attempt, body=text, worst=worst))
     return found
 
 
@@ -220,7 +224,17 @@ _PENDING = Statement(
 )
 _CLAIM = Statement(
     sa.select(
-        jobs.c.run, jobs.c.key, jobs.c.model, jobs.c.tries, attempts.c.worker, attempts.c.worst, attempts.c.claimed
+        jobs.c.run,
+        jobs.c.key,
+        jobs.c.model,
+        jobs.c.tries,
+        attempts.c.worker,
+        attempts.c.worst,
+        attempts.c.claimed,
+        jobs.c.max_tokens,
+        jobs.c.kept,
+        jobs.c.extended,
+        jobs.c.turns,
     )
     .join(attempts, attempts.c.job == jobs.c.id)
     .where(jobs.c.id == param("job"), attempts.c.n == param("its_n"), attempts.c.batch == param("it"))
@@ -244,7 +258,7 @@ def claims(tx: Transaction, batch: BatchId, asked: Sequence[tuple[JobId, int]]) 
         row = tx.row(_CLAIM, it=batch, job=job, its_n=attempt)
         if row is None:
             continue
-        run, key, model, tries, worker, worst, claimed = row
+        run, key, model, tries, worker, worst, claimed, max_tokens, kept, extended, turns = row
         found[job] = Claim(
             job=job,
             run=RunId(run),
@@ -255,9 +269,12 @@ def claims(tx: Transaction, batch: BatchId, asked: Sequence[tuple[JobId, int]]) 
             worker=WorkerId(worker),
             body="",
             est_input=0,
-            max_tokens=0,
+            max_tokens=max_tokens,
             worst=worst,
             claimed=claimed,
             batch=batch,
+            kept=kept is not None,
+            extended=extended,
+            turns=turns,
         )
     return found

@@ -47,9 +47,26 @@ def _skip(text: str, at: int) -> int:
     return at
 
 
-def whole(own: str, shared: Pieces | None, order: str | None, overrides: str | None) -> str:
-    """The request as it is sent: *own* over *shared*, its members in *order* (a JSON list), *overrides* over all."""
-    if shared is None and overrides is None:
+def object_of(members: Pieces) -> str:
+    """The JSON object of *members*."""
+    return "{" + ",".join(f"{json.dumps(name, ensure_ascii=False)}:{text}" for name, text in members.items()) + "}"
+
+
+def said_by(message: str) -> tuple[str, str | None]:
+    """What the API's *message* says as a message to send back, to the letter, and the id of its container, as JSON."""
+    members = pieces_of(message)
+    container = pieces_of(members["container"]) if members.get("container", "null") != "null" else {}
+    return object_of({"role": '"assistant"', "content": members["content"]}), container.get("id")
+
+
+def whole(
+    own: str, shared: Pieces | None, order: str | None, overrides: str | None, continued: str | None = None
+) -> str:
+    """The request as it is sent: *own* over *shared*, its members in *order* (a JSON list), *overrides* over all.
+
+    What the model said before it paused, *continued* (a JSON list), stands behind its messages.
+    """
+    if shared is None and overrides is None and continued is None:
         return own
     merged = {**(shared or {}), **pieces_of(own)}
     if order is not None:
@@ -57,7 +74,9 @@ def whole(own: str, shared: Pieces | None, order: str | None, overrides: str | N
         merged = {**{name: merged[name] for name in names if name in merged}, **merged}
     if overrides is not None:
         merged.update(pieces_of(overrides))
-    return "{" + ",".join(f"{json.dumps(name, ensure_ascii=False)}:{text}" for name, text in merged.items()) + "}"
+    if continued is not None:
+        merged["messages"] = f"{merged['messages'].rstrip(_BLANK)[:-1]},{continued[1:]}"
+    return object_of(merged)
 
 
 class SharedParts:

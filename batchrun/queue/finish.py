@@ -10,9 +10,9 @@ import sqlalchemy as sa
 from batchrun.core.claim import Claim, Finish, Kept
 from batchrun.core.job import Millis, RunId
 from batchrun.core.outcome import Succeeded
-from batchrun.core.retry import Cancel, Fail, Release, Succeed, Wait
+from batchrun.core.retry import Cancel, Extend, Fail, GoOn, Release, Succeed, Wait
 from batchrun.core.states import State
-from batchrun.queue import attempts, jobs
+from batchrun.queue import attempts, jobs, sequel
 from batchrun.queue import tables as t
 from batchrun.queue.statement import Statement, lit, param
 from batchrun.queue.transaction import Transaction
@@ -24,35 +24,48 @@ def store(tx: Transaction, finish: Finish, *, repetition: bool = False) -> Kept:
     *repetition*: it comes from a second copy of the request, which something on the way made.
     """
     claim = finish.claim
-    if not _move(tx, finish):
+    state = _move(tx, finish)
+    if state is None:
         return late(tx, finish, repetition=repetition)
     attempts.end(tx, finish)
-    if isinstance(finish.outcome, Succeeded):
-        attempts.keep_answer(tx, finish, winning=isinstance(finish.decision, Succeed))
+    answered = isinstance(finish.outcome, Succeeded)
+    if answered:
+        attempts.keep_answer(tx, finish, winning=state is State.SUCCEEDED)
     attempts.book(tx, claim.run, attempts.out(claim.worst), attempts.ended_as(finish))
-    return Kept.CURRENT
+    if state in {State.FAILED, State.CANCELLED}:
+        return Kept.EARLIER if claim.kept else Kept.CURRENT
+    return Kept.ASIDE if answered and state is State.QUEUED else Kept.CURRENT
 
 
-def _move(tx: Transaction, finish: Finish) -> bool:
-    """Draw the arrow that the decision names; whoever shall be cancelled is, unless it succeeded."""
+def _move(tx: Transaction, finish: Finish) -> State | None:
+    """Draw the arrow that the decision names, and tell where it led; None if the claim does not hold any more.
+
+    Whoever shall be cancelled is, unless it was answered. An answer that shall only be kept is the job's where nobody
+    wants, or can pay for, a better one.
+    """
     claim, decision, now = finish.claim, finish.decision, finish.ended
     if isinstance(decision, Succeed):
-        return jobs.succeed(tx, claim, now)
+        return State.SUCCEEDED if jobs.succeed(tx, claim, now) else None
     wished_away = jobs.wished_away(tx, claim)
     if wished_away is None:
-        return False
+        return None
+    if isinstance(decision, (Extend, GoOn)):
+        if wished_away or not sequel.affords(tx, finish):
+            return State.SUCCEEDED if jobs.succeed(tx, claim, now) else None
+        return State.QUEUED if sequel.asks_on(tx, finish) else None
     if wished_away:
-        return jobs.stop(tx, claim, now)
+        return State.CANCELLED if jobs.stop(tx, claim, now) else None
     match decision:
         case Fail():
-            return jobs.fail(tx, claim, now, attempts.word_of(finish.outcome))
+            return State.FAILED if jobs.fail(tx, claim, now, attempts.word_of(finish.outcome)) else None
         case Wait(seconds=seconds, counts=counts):
             due = finish.due if finish.due is not None else Millis(now + round(seconds * 1000))
-            return jobs.wait(tx, claim, due, attempts.word_of(finish.outcome), counts=counts)
+            word = attempts.word_of(finish.outcome)
+            return State.WAITING if jobs.wait(tx, claim, due, word, counts=counts) else None
         case Release():
-            return jobs.release(tx, claim)
+            return State.QUEUED if jobs.release(tx, claim) else None
         case Cancel():
-            return jobs.stop(tx, claim, now)
+            return State.CANCELLED if jobs.stop(tx, claim, now) else None
         case _:
             assert_never(decision)
 
@@ -72,6 +85,7 @@ _LATE = Statement(
         batch=sa.null(),
         due=sa.null(),
         error=sa.null(),
+        kept=sa.null(),
         finished=param("now"),
     )
 )
@@ -111,7 +125,9 @@ def late(tx: Transaction, finish: Finish, *, repetition: bool = False) -> Kept:
         tx.pay(run, spent=booked.spent)
     if not isinstance(finish.outcome, Succeeded):
         return Kept.STALE
-    wins = bool(tx.run(_LATE, job=claim.job, n=claim.attempt, was=state, now=finish.ended))
+    decision = finish.decision
+    aside = isinstance(decision, Fail) or (isinstance(decision, (Extend, GoOn)) and sequel.keep(tx, claim))
+    wins = not aside and bool(tx.run(_LATE, job=claim.job, n=claim.attempt, was=state, now=finish.ended))
     if wins:
         tx.moved(run, model, state, State.SUCCEEDED)
         if state is State.IN_BATCH:  # its batch does not hold it any more, and may end without a word of it
@@ -119,7 +135,7 @@ def late(tx: Transaction, finish: Finish, *, repetition: bool = False) -> Kept:
     attempts.keep_answer(tx, finish, winning=wins)
     if claim.attempt > job[3]:
         tx.run(_COUNTED, job=claim.job, n=claim.attempt)
-    return Kept.LATE if wins else Kept.TWICE
+    return Kept.ASIDE if aside else Kept.LATE if wins else Kept.TWICE
 
 
 def _again(tx: Transaction, finish: Finish) -> Kept:

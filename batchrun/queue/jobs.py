@@ -6,6 +6,7 @@ so, and what came all the same is for `queue.late`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import sqlalchemy as sa
@@ -31,7 +32,7 @@ def arrow(name: str, source: State) -> State:
 def _next(*more: sa.ColumnElement[bool]) -> Statement:
     facts = (jobs.c.id, jobs.c.key, jobs.c.attempt, jobs.c.tries, jobs.c.est_input, jobs.c.max_tokens, jobs.c.worst)
     return Statement(
-        sa.select(*facts, jobs.c.size, jobs.c.way)
+        sa.select(*facts, jobs.c.size, jobs.c.way, jobs.c.kept, jobs.c.extended, jobs.c.turns)
         .where(jobs.c.run == param("run"), jobs.c.model == param("model"), is_state(jobs.c.state, State.QUEUED), *more)
         .order_by(jobs.c.seq)
         .limit(param("n"))
@@ -57,7 +58,7 @@ _CLAIM = Statement(
 )
 _BEGIN_ATTEMPT = Statement(columns_of(attempts, "job", "n", "via", "worker", "claimed", "worst"))
 _PARTS = Statement(
-    sa.select(requests.c.own, requests.c.shared, requests.c.order, requests.c.overrides).where(
+    sa.select(requests.c.own, requests.c.shared, requests.c.order, requests.c.overrides, requests.c.continued).where(
         requests.c.job == param("job")
     )
 )
@@ -114,8 +115,11 @@ def claim(
             betas=terms.betas,
             headers=terms.headers,
             pilot=way == Way.PILOT,
+            kept=kept is not None,
+            extended=extended,
+            turns=turns,
         )
-        for job, key, was, tries, est_input, max_tokens, worst, _size, way in rows
+        for job, key, was, tries, est_input, max_tokens, worst, _size, way, kept, extended, turns in rows
     )
 
 
@@ -132,7 +136,7 @@ def affordable(rows: list[Row], money: Nanos) -> list[Row]:
 def _body(tx: Transaction, job: int, parts: SharedParts) -> str:
     row = tx.row(_PARTS, job=job)
     assert row is not None, f"job {job} has no request"
-    own, part, order, overrides = row
+    own, part, order, overrides, continued = row
     pieces = None
     if part is not None:
         pieces = parts.get(part)
@@ -140,7 +144,7 @@ def _body(tx: Transaction, job: int, parts: SharedParts) -> str:
             found = tx.row(_SHARED, part=part)
             assert found is not None, f"job {job} has lost its shared part"
             pieces = parts.put(part, found[0])
-    return whole(own, pieces, order, overrides)
+    return whole(own, pieces, order, overrides, continued)
 
 
 _HOLDER = {State.RUNNING: jobs.c.owner, State.IN_BATCH: jobs.c.batch}
@@ -156,7 +160,7 @@ def _holds(source: State) -> tuple[sa.ColumnElement[bool], ...]:
     )
 
 
-def _held(name: str, **columns: sa.ColumnElement[Any]) -> dict[State, Statement]:
+def held(name: str, **columns: sa.ColumnElement[Any]) -> dict[State, Statement]:
     """The UPDATE of the arrow *name* for a job that is out, if it still is its holder's; by where it is."""
     return {
         source: Statement(
@@ -168,11 +172,11 @@ def _held(name: str, **columns: sa.ColumnElement[Any]) -> dict[State, Statement]
     }
 
 
-SUCCEED = _held("succeed", finished=param("now"), error=sa.null())
-_FAIL = _held("fail", finished=param("now"), error=param("why"), tries=jobs.c.tries + lit(1))
-_WAIT = _held("wait", due=param("at"), error=param("why"), tries=jobs.c.tries + param("counts"))
-_RELEASE = _held("release")
-_STOP = _held("stop", finished=param("now"), error=sa.null())
+SUCCEED = held("succeed", finished=param("now"), error=sa.null(), kept=sa.null())
+_FAIL = held("fail", finished=param("now"), error=param("why"), tries=jobs.c.tries + lit(1))
+_WAIT = held("wait", due=param("at"), error=param("why"), tries=jobs.c.tries + param("counts"))
+_RELEASE = held("release")
+_STOP = held("stop", finished=param("now"), error=sa.null())
 _WISH = {
     source: Statement(sa.select(jobs.c.cancel_requested).where(*_holds(source)).with_for_update()) for source in _HOLDER
 }
@@ -200,6 +204,11 @@ def release(tx: Transaction, claim: Claim) -> bool:
 def stop(tx: Transaction, claim: Claim, now: Millis) -> bool:
     """Cancelled while it was out, and no answer came."""
     return _moved(tx, claim, State.CANCELLED, tx.run(_STOP[source_of(claim)], **_guard(claim), now=now))
+
+
+def drew(tx: Transaction, claim: Claim, statements: Mapping[State, Statement], target: State, **values: int) -> bool:
+    """Draw the arrow to *target* whose UPDATEs `held` made; False if *claim* does not hold any more."""
+    return _moved(tx, claim, target, tx.run(statements[source_of(claim)], **_guard(claim), **values))
 
 
 def wished_away(tx: Transaction, claim: Claim) -> bool | None:

@@ -125,6 +125,9 @@ def replace(tx: Transaction, loading: RunId, free: Collection[State], places: Ma
             .values(
                 state=State.QUEUED.value,
                 asked=jobs.c.attempt + 1,
+                kept=None,
+                extended=0,
+                turns=0,
                 due=None,
                 tries=0,
                 error=None,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +13,7 @@ import sqlalchemy as sa
 from batchrun.core.job import Millis, Nanos, RunId, Way
 from batchrun.core.select import Facts, Field, Value
 from batchrun.core.states import ARROWS, State, sources_of
-from batchrun.queue.bodies import pieces_of, whole
+from batchrun.queue.bodies import object_of, pieces_of, whole
 from batchrun.queue.cancelling import finish_cancel, reopen
 from batchrun.queue.jobrows import tags_of
 from batchrun.queue.pilots import way_of
@@ -93,7 +92,9 @@ _PARTS = Statement(
     .join(shared, shared.c.id == requests.c.shared, isouter=True)
     .where(requests.c.job == param("it"))
 )
-_OVERRIDE = Statement(requests.update().where(requests.c.job == param("it")).values(overrides=param("text")))
+_OVERRIDE = Statement(
+    requests.update().where(requests.c.job == param("it")).values(overrides=param("text"), continued=sa.null())
+)
 _WEIGH = Statement(
     jobs.update()
     .where(jobs.c.id == param("it"))
@@ -105,6 +106,9 @@ _WEIGH = Statement(
         worst=param("its_worst"),
         way=param("its_way"),
         asked=jobs.c.attempt + lit(1),
+        kept=sa.null(),  # that answers what it asked before
+        extended=lit(0),
+        turns=lit(0),
     )
 )
 
@@ -208,7 +212,7 @@ def _set(tx: Transaction, run: RunId, job: int, change: Change) -> str:
     assert row is not None, f"job {job} has no request"
     own, body, order, overrides, was = row
     members = {**(pieces_of(overrides) if overrides else {}), **change.members}
-    text = "{" + ",".join(f"{json.dumps(name)}:{value}" for name, value in members.items()) + "}"
+    text = object_of(members)
     measured = change.measure(whole(own, pieces_of(body) if body else None, order, text))
     tx.run(_OVERRIDE, it=job, text=text)
     weight: dict[str, Any] = {

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from batchrun.core.claim import OpenRun
 from batchrun.core.hours import Hours, hours
 from batchrun.core.job import Millis, Nanos, RunId
-from batchrun.core.retry import LONGEST, RetryPolicy
+from batchrun.core.retry import LONGEST, OnRefused, OnTruncated, RetryPolicy
 from batchrun.core.states import ARROWS, FINAL, RunState, State
 from batchrun.errors import UsageError
 from batchrun.queue import pauses
@@ -93,13 +93,15 @@ _NEXT_DUE = Statement(
     .order_by(jobs.c.due)
     .limit(lit(PROMOTED))
 )
+POLICY = (runs.c.tries, runs.c.on_truncated, runs.c.on_refused)
+"""The columns of `policy_of`."""
+
 _WORK = Statement(
     sa.select(
         runs.c.id,
         runs.c.name,
         runs.c.mode,
         runs.c.priority,
-        runs.c.tries,
         runs.c.account,
         runs.c.budget,
         runs.c.spent,
@@ -109,6 +111,7 @@ _WORK = Statement(
         runs.c.look,
         runs.c.deadline,
         runs.c.hours,
+        *POLICY,
         run_counts.c.model,
         run_counts.c.state,
         run_counts.c.n,
@@ -164,7 +167,7 @@ def work(tx: Transaction) -> list[OpenRun]:
 
 
 def _open_run(tx: Transaction, facts: Row, counts: Mapping[str, Mapping[State, int]]) -> OpenRun:
-    it, name, mode, priority, tries, account, budget, spent, reserved, betas, headers, look, deadline, sent = facts
+    it, name, mode, priority, account, budget, spent, reserved, betas, headers, look, deadline, sent, *policy = facts
     run = RunId(it)
     realtime: Mapping[str, int] = {}
     pilots: frozenset[str] = frozenset()
@@ -180,7 +183,7 @@ def _open_run(tx: Transaction, facts: Row, counts: Mapping[str, Mapping[State, i
         name=name,
         mode=mode,
         priority=priority,
-        policy=RetryPolicy(tries=tries),
+        policy=policy_of(*policy),
         account=account,
         queued=of(State.QUEUED),
         waiting=sum(of(State.WAITING).values()),
@@ -208,6 +211,10 @@ def _hours(name: str, text: str | None) -> Hours | None:
     except ValueError as error:
         hint = "`pip install tzdata` brings the time zones; `batchrun submit FILE --hours …` sets other hours"
         raise UsageError(f"the hours of run {name} (`{text}`) cannot be read: they {error}", hint=hint) from None
+
+
+def policy_of(tries: int, on_truncated: str, on_refused: str) -> RetryPolicy:
+    return RetryPolicy(tries=tries, on_truncated=OnTruncated(on_truncated), on_refused=OnRefused(on_refused))
 
 
 _BIND = Statement(

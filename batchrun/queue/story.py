@@ -4,9 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from batchrun.core.job import JobId, RunId
+from batchrun.core.job import JobId, Millis, RunId
 from batchrun.queue.bodies import pieces_of, whole
-from batchrun.queue.jobrows import ATTEMPT, EVENT, JOB, AttemptRow, EventRow, JobRow, attempt_of, event_of, job_of
+from batchrun.queue.jobrows import (
+    ATTEMPT,
+    EVENT,
+    JOB,
+    Answered,
+    AttemptRow,
+    EventRow,
+    JobRow,
+    attempt_of,
+    event_of,
+    job_of,
+)
 from batchrun.queue.reading import Reading
 
 _JOB_BY_KEY = f"SELECT {JOB} FROM jobs j JOIN runs r ON r.id = j.run WHERE j.run = ? AND j.key = ?"
@@ -26,8 +37,11 @@ _KEYS_FROM = "SELECT key FROM jobs WHERE run = ? AND key >= ? ORDER BY key LIMIT
 _KEYS_BEFORE = "SELECT key FROM jobs WHERE run = ? AND key < ? ORDER BY key DESC LIMIT 200"
 _ATTEMPTS = f"SELECT {ATTEMPT} FROM attempts a LEFT JOIN batches b ON b.id = a.batch WHERE a.job = ? ORDER BY a.n"
 _REQUEST = """
-SELECT q.own, s.body, q."order", q.overrides FROM requests q LEFT JOIN shared s ON s.id = q.shared WHERE q.job = ?
+SELECT q.own, s.body, q."order", q.overrides, q.continued
+FROM requests q LEFT JOIN shared s ON s.id = q.shared WHERE q.job = ?
 """
+_ASIDE = "SELECT body, stop_reason, received FROM results WHERE job = ? AND winning = 0 ORDER BY attempt DESC LIMIT 1"
+_STOPS = "SELECT attempt, stop_reason FROM results WHERE job = ?"
 
 _EVENTS = f"SELECT {EVENT} FROM events WHERE id > ? ORDER BY id LIMIT ?"
 _EVENTS_OF_RUN = f"""
@@ -75,13 +89,27 @@ def attempts(reading: Reading, job: JobId) -> list[AttemptRow]:
     return [one for row in reading.rows(_ATTEMPTS, job) if (one := attempt_of(row)) is not None]
 
 
+def answer_aside(reading: Reading, job: JobId) -> Answered | None:
+    """The newest answer of a job that is kept but is not its result: cut off, paused, refused, or bought twice."""
+    found = reading.rows(_ASIDE, job)
+    if not found:
+        return None
+    body, stop_reason, received = found[0]
+    return Answered(body=body, stop_reason=stop_reason, received=Millis(received))
+
+
+def stop_reasons(reading: Reading, job: JobId) -> dict[int, str]:
+    """How the answers of a job ended, by attempt."""
+    return dict(reading.rows(_STOPS, job))
+
+
 def request(reading: Reading, job: JobId) -> str:
     """The JSON text of the request as it is sent."""
     found = reading.rows(_REQUEST, job)
     if not found:
         return "{}"
-    own, shared, order, overrides = found[0]
-    return whole(own, None if shared is None else pieces_of(shared), order, overrides)
+    own, shared, order, overrides, continued = found[0]
+    return whole(own, None if shared is None else pieces_of(shared), order, overrides, continued)
 
 
 def events(reading: Reading, run: RunId | None = None, *, last: int | None = None) -> Iterator[EventRow]:

@@ -11,6 +11,7 @@ from typing import Any
 from batchrun.core.claim import OnCrash
 from batchrun.core.job import Job, Millis, Nanos, RunId
 from batchrun.core.problem import Problem
+from batchrun.core.retry import OnRefused, OnTruncated
 
 MOST_PILOTS = 20
 """Shapes of one run that get a pilot. A run whose every job has another shape is not sent realtime as a whole."""
@@ -38,6 +39,8 @@ class RunTerms:
     pilot: int | None = None  #: 1 by default: one job of each shape goes realtime before a batch of its like
     look: bool | None = None  #: the first `pilot` jobs of this submit go, then a person looks at them; False by default
     on_unclear: str | None = None  #: "wait" by default
+    on_truncated: OnTruncated | None = None  #: keep by default
+    on_refused: OnRefused | None = None  #: keep by default
     tags: tuple[str, ...] | None = None
     hours: str | None = None  #: when its jobs may be sent, as `core.hours` reads it; always by default
 
@@ -60,6 +63,8 @@ class RunTerms:
             "pilot": self.pilot,
             "look": None if self.look is None else int(self.look),
             "on_unclear": self.on_unclear,
+            "on_truncated": self.on_truncated,
+            "on_refused": self.on_refused,
             "tags": None if self.tags is None else json.dumps(self.tags, ensure_ascii=False),
             "hours": self.hours,
         }

@@ -8,9 +8,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from batchrun.core.job import Nanos, RunId
-from batchrun.core.states import State
+from batchrun.core.states import ARROWS, State, sources_of
 from batchrun.queue.statement import Row, Statement, insert_or, lit, param
-from batchrun.queue.tables import run_counts, runs
+from batchrun.queue.tables import jobs, results, run_counts, runs
 
 _COUNT = Statement(
     run_counts.update()
@@ -36,6 +36,24 @@ _POSSIBLY = Statement(
 )
 
 
+_KEPT = Statement(
+    sa.select(jobs.c.id, jobs.c.run, jobs.c.model, jobs.c.state, jobs.c.kept)
+    .where(jobs.c.kept.is_not(None), jobs.c.finished.is_not(None))
+    .order_by(jobs.c.id)
+)
+_FALL_BACK = {
+    source: Statement(
+        jobs.update()
+        .where(jobs.c.id == param("it"), jobs.c.state == lit(source), jobs.c.kept == param("n"))
+        .values(state=lit(ARROWS["fall_back"].target), kept=sa.null(), error=sa.null())
+    )
+    for source in sources_of("fall_back")
+}
+_WIN = Statement(
+    results.update().where(results.c.job == param("it"), results.c.attempt == param("n")).values(winning=lit(1))
+)
+
+
 class Transaction:
     """What an operation gets to work with. Not thread-safe; of no use after the commit."""
 
@@ -46,6 +64,7 @@ class Transaction:
         self._counts: dict[tuple[RunId, str, State], int] = {}
         self._money: dict[RunId, tuple[int, int]] = {}
         self._possibly: dict[RunId, tuple[int, int]] = {}
+        self._unanswered = False  # a job has ended without an answer that came now
 
     def run(self, statement: Statement, **values: Any) -> int:
         """The number of rows that *statement* changed."""
@@ -76,6 +95,7 @@ class Transaction:
         if target is not None:
             key = (run, model, target)
             self._counts[key] = self._counts.get(key, 0) + n
+            self._unanswered = self._unanswered or target in _FALL_BACK
 
     def pay(self, run: RunId, *, spent: int = 0, reserved: int = 0) -> None:
         """Change what *run* has spent and reserved, in nano-dollars."""
@@ -94,8 +114,11 @@ class Transaction:
     def flush(self) -> None:
         """Write the sums. Reads of counts or money come after it; the commit does it by itself.
 
+        Before that, whoever ended without an answer gets the one that was kept for this, however it came to end.
         In one order for all, so that no two transactions wait for one another.
         """
+        if self._unanswered:
+            self._fall_back()
         for (run, model, state), more in sorted(self._counts.items()):
             if more and not self.run(_COUNT, the_run=run, the_model=model, the_state=state, more=more):
                 self.run(_FIRST_COUNT, run=run, model=model, state=state, n=more)
@@ -108,6 +131,13 @@ class Transaction:
         self._counts.clear()
         self._money.clear()
         self._possibly.clear()
+
+    def _fall_back(self) -> None:
+        for job, run, model, state, n in self.rows(_KEPT):
+            if self.run(_FALL_BACK[State(state)], it=job, n=n):
+                self.run(_WIN, it=job, n=n)
+                self.moved(RunId(run), model, State(state), State.SUCCEEDED)
+        self._unanswered = False
 
 
 def is_state(column: sa.ColumnElement[str], state: State) -> sa.ColumnElement[bool]:

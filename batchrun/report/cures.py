@@ -55,6 +55,9 @@ CURES = {
         means="the request itself is at fault; sent again it would be refused again", cure=_MEND
     ),
     "request_too_large": Cure(means="larger than the API takes", cure=_MEND.replace("correct", "shorten")),
+    "refusal": Cure(
+        means="the model refused to answer; what it said is kept, and billed", cure=_MEND.replace("correct", "reword")
+    ),
     "not_found_error": Cure(
         means="the model, or a file it names, is not there for this key",
         cure=f"correct the name and submit, or  {_AGAIN}",

@@ -15,7 +15,7 @@ from batchrun.core.job import JobId, Millis, Nanos
 from batchrun.core.outcome import AccountStopped, Billed, Canceled, Dropped, Outcome, Reply, Succeeded, billed
 from batchrun.core.polling import is_missing
 from batchrun.core.ports import BatchApi, BatchStore, Clock, Dice
-from batchrun.core.retry import RetryPolicy, Succeed, Wait, decide
+from batchrun.core.retry import Fail, Wait, decide
 from batchrun.scheduler.purse import Purse
 from batchrun.scheduler.terms import Terms
 
@@ -151,7 +151,8 @@ class Collecting:
                     continue
                 brought.lines += 1
                 outcome, held = item.outcome, pending.get(ticket.job)
-                if isinstance(outcome, Succeeded) and held is not None and held[0] == ticket.attempt:
+                plain = isinstance(outcome, Succeeded) and outcome.answer.flag is None
+                if isinstance(outcome, Succeeded) and plain and held is not None and held[0] == ticket.attempt:
                     del pending[ticket.job]
                     cost = self._terms.batch_cost(batch.model, outcome.answer.usage)
                     won.append(
@@ -218,26 +219,20 @@ class Collecting:
                 continue
             if isinstance(finish.outcome, AccountStopped):
                 brought.stop = finish.outcome
-            if isinstance(finish.outcome, Succeeded):
-                brought.won += kept in {Kept.CURRENT, Kept.LATE}
-            else:
-                brought.others[finish.outcome.reply.error_type or "error"] += 1
+            self._count(finish, kept, brought)
             self._purse.book(batch.id, (finish.claim.worst or 0) if holds else 0, spent)
 
     def _ending(self, batch: Batch, claim: Claim, outcome: Outcome) -> Finish:
         now = self._clock.wall()
         if isinstance(outcome, Canceled):
             outcome = replace(outcome, by_user=batch.cancel is not CancelReason.RESCUE)
-        decision = (
-            Succeed()
-            if isinstance(outcome, Succeeded)
-            else decide(
-                outcome,
-                tries=claim.tries,
-                limited=0,
-                policy=RetryPolicy(tries=batch.tries),
-                jitter=self._dice.random(),
-            )
+        decision = decide(
+            outcome,
+            tries=claim.tries,
+            limited=0,
+            policy=batch.policy,
+            jitter=0.0 if isinstance(outcome, Succeeded) else self._dice.random(),
+            so_far=claim.so_far(self._terms.largest(claim.model)),
         )
         due = Millis(now + round(decision.seconds * 1000)) if isinstance(decision, Wait) else None
         usage = outcome.answer.usage if isinstance(outcome, Succeeded) else None
@@ -250,6 +245,15 @@ class Collecting:
             due=due,
             cost=None if usage is None else self._terms.batch_cost(claim.model, usage),
         )
+
+    def _count(self, finish: Finish, kept: Kept, brought: Brought) -> None:
+        outcome, decision = finish.outcome, finish.decision
+        if not isinstance(outcome, Succeeded):
+            brought.others[outcome.reply.error_type or "error"] += 1
+        elif kept is Kept.ASIDE or isinstance(decision, Fail):
+            brought.others[outcome.answer.stop_reason] += 1
+        else:
+            brought.won += kept in {Kept.CURRENT, Kept.LATE}
 
     def _spent(self, finish: Finish) -> int:
         if billed(finish.outcome) is Billed.NO:

@@ -8,18 +8,20 @@ from typing import assert_never
 from batchrun.core.claim import Claim, Kept
 from batchrun.core.events import (
     Event,
+    JobAsksOn,
     JobFailed,
     JobSucceeded,
     JobWaits,
     LimitsLearned,
     Throttled,
 )
-from batchrun.core.job import RunId
+from batchrun.core.job import Nanos, RunId
 from batchrun.core.outcome import (
     AccountStopped,
     Canceled,
     Dropped,
     Expired,
+    Flag,
     Misrouted,
     ModelUnavailable,
     Outcome,
@@ -33,11 +35,12 @@ from batchrun.core.outcome import (
     Succeeded,
     Unknown,
     Unreachable,
+    Usage,
     scope,
 )
 from batchrun.core.pause import PauseScope
 from batchrun.core.ports import Clock
-from batchrun.core.retry import Cancel, Fail, Release, Succeed, Wait
+from batchrun.core.retry import Cancel, Extend, Fail, GoOn, Release, Succeed, Wait
 from batchrun.scheduler.circuit import Circuit
 from batchrun.scheduler.realtime import Ending
 from batchrun.scheduler.standing import Standing
@@ -51,7 +54,11 @@ def event_of(ending: Ending) -> Event:
     claim, outcome, decision = ending.claim, ending.outcome, ending.decision
     reply = outcome.reply
     error = reply.error_code or reply.error_type or type(outcome).__name__.lower()
-    if isinstance(outcome, Succeeded) and ending.kept is not Kept.STALE:
+    if isinstance(outcome, Succeeded):
+        error = outcome.answer.stop_reason
+    if ending.kept is Kept.EARLIER:
+        return _fell_back(ending)
+    if isinstance(outcome, Succeeded) and not _goes_on(ending):
         return JobSucceeded(
             at=ending.at,
             run=claim.run,
@@ -69,6 +76,8 @@ def event_of(ending: Ending) -> Event:
             pass
         case Release() | Succeed():
             seconds, counts = 0.0, False
+        case Extend() | GoOn():
+            return _asks_on(ending)
         case Fail() | Cancel():
             return JobFailed(
                 at=ending.at,
@@ -80,6 +89,7 @@ def event_of(ending: Ending) -> Event:
                 error=error,
                 message=reply.message,
                 request_id=reply.request_id,
+                cost=ending.cost if isinstance(outcome, Succeeded) else Nanos(0),
             )
         case _:
             assert_never(decision)
@@ -93,6 +103,44 @@ def event_of(ending: Ending) -> Event:
         error=error,
         seconds=seconds,
         counts=counts,
+    )
+
+
+def _goes_on(ending: Ending) -> bool:
+    """The answer is not what becomes of the job."""
+    return ending.kept in {Kept.STALE, Kept.ASIDE} or isinstance(ending.decision, Fail)
+
+
+def _asks_on(ending: Ending) -> Event:
+    claim, outcome, decision = ending.claim, ending.outcome, ending.decision
+    assert isinstance(outcome, Succeeded)
+    return JobAsksOn(
+        at=ending.at,
+        run=claim.run,
+        job=claim.job,
+        key=claim.key,
+        attempt=claim.attempt,
+        flag=Flag.TRUNCATED if isinstance(decision, Extend) else Flag.PAUSED,
+        max_tokens=decision.max_tokens if isinstance(decision, Extend) else None,
+        usage=outcome.answer.usage,
+        cost=ending.cost,
+    )
+
+
+def _fell_back(ending: Ending) -> Event:
+    """Nothing better came than an answer that was kept; what that cost was told when it came."""
+    claim = ending.claim
+    return JobSucceeded(
+        at=ending.at,
+        run=claim.run,
+        job=claim.job,
+        key=claim.key,
+        attempt=claim.attempt,
+        usage=Usage(),
+        cost=Nanos(0),
+        seconds=ending.seconds,
+        flag=Flag.TRUNCATED if claim.extended else Flag.PAUSED,
+        late=False,
     )
 
 

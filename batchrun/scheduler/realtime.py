@@ -151,6 +151,7 @@ class Realtime:
             # The system's own dice are a call of it, and between two threads a place to wait: not for each answer.
             jitter=0.0 if isinstance(outcome, Succeeded) else self._dice.random(),
             outage=lane.outage,
+            so_far=claim.so_far(self._terms.largest(claim.model)),
         )
         if isinstance(outcome, RateLimited) and not isinstance(decision, Fail):
             self._limited[claim.job] = self._limited.get(claim.job, 0) + 1

@@ -13,6 +13,10 @@ from batchrun.core.outcome import Usage
 from batchrun.errors import Exit
 
 
+def _unknown(_model: str) -> int | None:
+    return None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
     """The terms of one pass over everything that is due."""
@@ -26,6 +30,7 @@ class Terms:
     most: int = 64  #: requests in flight in one lane at most
     cost: Callable[[str, Usage], Nanos | None]  #: of one realtime answer by model; None where no price is known
     batch_cost: Callable[[str, Usage], Nanos | None]  #: of one answer of a batch
+    largest: Callable[[str], int | None] = _unknown  #: `max_tokens` that a model takes; None where it is not known
     batch_percent: int = 50  #: of the realtime price that a batch costs at most
     batch_queue: int | None = None  #: requests that may wait to be processed in all batches; None: no limit is known
     detach: bool = False  #: end once everything is sent; do not wait for batches that are out

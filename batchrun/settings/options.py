@@ -131,6 +131,20 @@ _ALL = (
         "always.",
     ),
     Option(
+        name="on_truncated",
+        read=values.choice("keep", "retry"),
+        default="keep",
+        metavar="WHAT",
+        help="An answer that was cut off at max_tokens: keep it, or retry with twice the room, at most twice.",
+    ),
+    Option(
+        name="on_refused",
+        read=values.choice("keep", "fail"),
+        default="keep",
+        metavar="WHAT",
+        help="A job that the model refused to answer: keep the refusal as its result, or fail it.",
+    ),
+    Option(
         name="grace",
         read=values.span(0, 3_600),
         default=60.0,

@@ -37,6 +37,8 @@ class Settings:
     on_crash: str  #: a value of `core.claim.OnCrash`
     on_unclear: str
     hours: str | None  #: as `core.hours` reads it
+    on_truncated: str  #: a value of `core.retry.OnTruncated`
+    on_refused: str  #: a value of `core.retry.OnRefused`
     grace: float
     api_version: str | None
     base_url: str

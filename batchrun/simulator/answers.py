@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from batchrun.simulator import schema
+from batchrun.simulator import blocks, schema
 from batchrun.simulator.effects import Effect, Kind
 from batchrun.simulator.models import Model
 from batchrun.simulator.plan import Length
@@ -36,9 +36,13 @@ class Answer:
 def digest(request: Mapping[str, Any]) -> str:
     """Sixteen characters that name what *request* asks: its messages and its system prompt, and nothing else.
 
-    A test that has the body of a request finds these characters in its answer, and in no other.
+    A test that has the body of a request finds these characters in its answer, and in no other. One that goes on from
+    a pause asks what it asked before.
     """
-    asked = {"messages": request.get("messages"), "system": request.get("system")}
+    messages = request.get("messages")
+    while isinstance(messages, list) and messages and blocks.is_paused(messages[-1]):
+        messages = messages[:-1]
+    asked = {"messages": messages, "system": request.get("system")}
     canonical = json.dumps(asked, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(canonical.encode(errors="surrogatepass")).hexdigest()[:16]
 
@@ -126,11 +130,13 @@ def _bend(answer: Answer, kind: Kind) -> Answer:
     if kind is Kind.EMPTY:
         least = min(2, answer.output)
         return replace(answer, content=(), stop_reason="end_turn", stop_sequence=None, output=least, thinking=0)
+    if kind is Kind.PAUSE:
+        use = {"type": "server_tool_use", "id": "srvtoolu_01simulated", "name": "web_search", "input": {"query": "?"}}
+        return replace(answer, content=(*answer.content, use), stop_reason="pause_turn", stop_sequence=None)
     return replace(answer, stop_reason=_STOPS.get(kind, answer.stop_reason))
 
 
 _STOPS = {
     Kind.TRUNCATE: "max_tokens",
     Kind.CONTEXT: "model_context_window_exceeded",
-    Kind.PAUSE: "pause_turn",
 }

@@ -37,11 +37,18 @@ def complaints(params: Mapping[str, Any], *, prefill: bool, strict: bool) -> Ite
         yield 'messages: first message must use the "user" role'
     yield from _tool_results(messages)
     yield from _breakpoints(params)
-    if messages[-1]["role"] == "assistant":
+    if messages[-1]["role"] == "assistant" and not is_paused(messages[-1]):
         if not prefill:
             yield "This model does not support assistant message prefill; the last message must be the user's"
         if _last_text(messages[-1]["content"]).endswith((" ", "\n", "\t")):
             yield "messages: final assistant content cannot end with trailing whitespace"
+
+
+def is_paused(message: Any) -> bool:
+    """Whether *message* is what the model said before it paused: it ends with the use of a server's tool."""
+    content = message.get("content") if isinstance(message, dict) and message.get("role") == "assistant" else None
+    last = content[-1] if isinstance(content, list) and content else None
+    return isinstance(last, dict) and last.get("type") == "server_tool_use"
 
 
 def _system(system: Any) -> Iterator[str]:

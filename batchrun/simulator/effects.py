@@ -76,7 +76,7 @@ class Kind(StrEnum):
     REFUSAL = "refusal"  #: stop_reason refusal
     TRUNCATE = "truncate"  #: stop_reason max_tokens
     CONTEXT = "context"  #: stop_reason model_context_window_exceeded
-    PAUSE = "pause"  #: stop_reason pause_turn
+    PAUSE = "pause"  #: stop_reason pause_turn; it goes on from there when that is sent back
     EMPTY = "empty"  #: end_turn with no content
     SLOW = "slow"  #: the seconds given, else 30, are added to the latency
     TWICE = "twice"  #: only to a create: a gateway sends it twice, so two batches stand, and one is told

@@ -65,6 +65,20 @@ def failed(key: str = "a") -> events.JobFailed:
     )
 
 
+def asks_on(max_tokens: int | None) -> events.JobAsksOn:
+    return events.JobAsksOn(
+        at=AT,
+        run=RUN,
+        job=JobId(1),
+        key="a",
+        attempt=1,
+        flag=Flag.PAUSED if max_tokens is None else Flag.TRUNCATED,
+        max_tokens=max_tokens,
+        usage=Usage(input=412, output=96),
+        cost=CENT,
+    )
+
+
 def waits(key: str = "a") -> events.JobWaits:
     return events.JobWaits(
         at=AT, run=RUN, job=JobId(1), key=key, attempt=1, status=529, error="overloaded_error", seconds=8.0, counts=True
@@ -203,6 +217,7 @@ def test_json_lines_are_records_with_times_and_money() -> None:
         "error": "invalid_request_error",
         "message": "text is empty",
         "request_id": "req_011",
+        "cost": {"amount": "0", "currency": "USD"},
     }
     assert second == {
         "event": "progress",
@@ -229,6 +244,8 @@ EVENTS: list[events.Event] = [
     succeeded(),
     failed(),
     waits(),
+    asks_on(1_024),
+    asks_on(None),
     events.Throttled(at=AT, lane="sonnet", why="rate", seconds=6.04),
     events.LimitsLearned(at=AT, lane="sonnet", requests=50, input_tokens=None, output_tokens=8_000, source="headers"),
     PAUSED,
@@ -254,6 +271,8 @@ def test_every_event_has_words_and_a_record() -> None:
         "a succeeded: 96 tokens in 1.9 s, $0.01",
         "a failed: 400 invalid_request_error: text is empty (req_011)",
         "a tries again in 8s: 529 overloaded_error",
+        "a is asked again with room for 1,024 tokens: its answer was cut off after 96",
+        "a goes on: the model paused in attempt 1",
         "sonnet rests 6.0 s (rate)",
         "limits of sonnet a minute: 50 requests, 8,000 output tokens (from headers)",
         "the account is paused: the prepaid credit is used up: no credit (req_9)",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import wraps
 from typing import Any
 
-from batchrun.core.events import BatchTurned, Event, JobFailed, JobSucceeded, JobWaits
+from batchrun.core.events import BatchTurned, Event, JobAsksOn, JobFailed, JobSucceeded, JobWaits
 from batchrun.core.ports import Sink
 from batchrun.scheduler.run import Pass
 from tests.crash.boundaries import Boundaries
@@ -19,7 +19,7 @@ class Overheard:
         self._boundaries = boundaries
 
     def emit(self, event: Event) -> None:
-        if isinstance(event, JobSucceeded | JobFailed | JobWaits):
+        if isinstance(event, JobSucceeded | JobFailed | JobWaits | JobAsksOn):
             self._boundaries.note("said", event.job, event.attempt)
         elif isinstance(event, BatchTurned):
             self._boundaries.note("turned", event.batch, event.turn)

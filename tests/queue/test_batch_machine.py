@@ -22,7 +22,7 @@ from batchrun.queue.store import QueueStore
 from batchrun.queue.writing import Inline
 from tests.queue.batchdesk import HALF, USAGE, packing, remote
 from tests.queue.desk import MODEL, ending, good
-from tests.queue.test_machine import BOUND, Model, Queue
+from tests.queue.test_machine import BOUND, SEQUELS, Model, Queue, body_of
 
 UNRESOLVED = (BatchState.INTENT, BatchState.SENDING, BatchState.UNCLEAR)
 PICK = st.integers(0, 5)
@@ -161,9 +161,9 @@ class QueueWithBatches(Queue):
             assert kept is Kept.REPEATED
             assert self.desk.money()[0] == spent
 
-    @rule(pick=PICK, answered=st.integers(0, 3))
-    def collect(self, pick: int, answered: int) -> None:
-        """Some answers come; the others never do."""
+    @rule(pick=PICK, answered=st.integers(0, 3), aside=st.sampled_from([None, "cut", "paused", "declined"]))
+    def collect(self, pick: int, answered: int, aside: str | None) -> None:
+        """Some answers come, one perhaps is not the end of it; the others never do."""
         batch = self._of(pick, BatchState.SUBMITTED)
         if batch is None:
             return
@@ -182,13 +182,27 @@ class QueueWithBatches(Queue):
         keys = dict(self.desk.rows(sa.select(t.jobs.c.id, t.jobs.c.key)))
         for each in won:
             one = held.pop(keys[each.job])
-            one.state, one.answers[each.attempt], one.ended[each.attempt] = State.SUCCEEDED, True, "ok"
+            one.win(each.attempt)
+            one.ended[each.attempt] = "ok"
+        if aside is not None and held:
+            key = min(held)
+            self._aside(batch, next(job for job, known in keys.items() if known == key), held.pop(key), aside)
         assert self.desk.wait(self.batches.missing(it, self.now, "no line")) == len(held)
         for one in held.values():
             one.ended[one.attempt] = "unknown"
             self._policy(one, counts=self.on_crash is not OnCrash.HOLD)
         assert self.desk.wait(self.batches.done(it, self.now))
         batch.state = BatchState.DONE
+
+    def _aside(self, batch: Sent, job: int, one: Model, how: str) -> None:
+        asked = [(JobId(job), one.attempt)]
+        claim = self.desk.wait(self.batches.claims(batch.intent.id, asked))[job]
+        assert (claim.kept, claim.tries) == (one.kept is not None, one.tries)
+        if how == "cut" and one.tries + 1 >= BOUND:
+            how = "paused"
+        end = ending(claim, good(body_of(claim)), SEQUELS[how], self.now)
+        (kept,) = self.desk.wait(self.batches.finish([end]))
+        self._not_the_end(one, claim, how, kept, current=True, fresh=True)
 
     def _policy(self, one: Model, *, counts: bool) -> None:
         ends = {OnCrash.HOLD: State.HELD, OnCrash.FAIL: State.FAILED}

@@ -26,7 +26,7 @@ from hypothesis.stateful import (
 from batchrun.core.claim import Claim, Kept, OnCrash
 from batchrun.core.job import Millis, RunId, WorkerId
 from batchrun.core.outcome import Outcome
-from batchrun.core.retry import Decision, Fail, Release, Wait
+from batchrun.core.retry import Decision, Extend, Fail, GoOn, Release, Wait
 from batchrun.core.select import Field
 from batchrun.core.states import FINAL, OUT, State, sources_of
 from batchrun.queue import cancelling, retrying
@@ -43,7 +43,8 @@ KEYS = st.sampled_from([f"k{n}" for n in range(3)])
 TEXTS = st.sampled_from(["one", "two"])
 
 
-HOW = st.sampled_from(["good", "good", "refused", "dropped", "limited", "given back"])
+HOW = st.sampled_from(["good", "good", "refused", "dropped", "limited", "given back", "cut", "paused", "declined"])
+SEQUELS: dict[str, Decision] = {"cut": Extend(20), "paused": GoOn(), "declined": Fail("the model refused to answer")}
 
 
 @functools.cache
@@ -52,6 +53,10 @@ def template() -> bytes:
         path = Path(folder) / "batchrun.db"
         close_queue(open_queue(path))
         return path.read_bytes()
+
+
+def body_of(claim: Claim) -> str:
+    return f'{{"content":[{{"type":"text","text":"{claim.key}/{claim.attempt}"}}]}}'
 
 
 @dataclass
@@ -68,6 +73,7 @@ class Model:
     due: int | None = None
     answers: dict[int, bool] = field(default_factory=dict)  #: attempt to whether its answer wins
     ended: dict[int, str] = field(default_factory=dict)  #: attempt to how it ended
+    kept: int | None = None  #: the attempt whose answer it gets if no better one comes
 
     @property
     def answered(self) -> bool:
@@ -84,12 +90,23 @@ class Model:
         self.owner = None
         self.state = State.CANCELLED if self.wished else state
         self.due = due if self.state is State.WAITING else None
+        self.fall_back()
+
+    def fall_back(self) -> None:
+        """It ended without an answer that came now."""
+        if self.kept is not None and self.state in {State.FAILED, State.CANCELLED}:
+            self.win(self.kept)
+
+    def win(self, attempt: int) -> None:
+        self.answers[attempt] = True
+        self.state, self.owner, self.due, self.kept = State.SUCCEEDED, None, None, None
 
     def renew(self, text: str) -> None:
         self.text = text
         self.asked = self.attempt + 1
         self.state, self.tries, self.due, self.wished = State.QUEUED, 0, None, False
         self.answers = dict.fromkeys(self.answers, False)
+        self.kept = None
 
 
 class Queue(RuleBasedStateMachine):
@@ -166,6 +183,7 @@ class Queue(RuleBasedStateMachine):
     def _cancel(self, one: Model) -> None:
         if one.state in sources_of("cancel"):
             one.state, one.due, one.wished = State.CANCELLED, None, True
+            one.fall_back()
         elif one.state in OUT:
             one.wished = True
 
@@ -224,17 +242,25 @@ class Queue(RuleBasedStateMachine):
     def _finish(self, claim: Claim, how: str) -> None:
         one = self.jobs[claim.key]
         current = one.state is State.RUNNING and one.owner == claim.worker and one.attempt == claim.attempt
-        fresh = one.may_end(claim.attempt, "ok" if how == "good" else "error")
-        outcomes: dict[str, Outcome] = {"good": good(f"{claim.key}/{claim.attempt}"), "refused": refused()}
+        brings = how == "good" or how in SEQUELS
+        fresh = one.may_end(claim.attempt, "ok" if brings else "error")
+        outcomes: dict[str, Outcome] = {"good": good(body_of(claim)), "refused": refused()}
         decisions: dict[str, Decision] = {
             "dropped": Fail("gave up") if one.tries + 1 >= BOUND else Wait(1.0, counts=True),
             "limited": Wait(1.0, counts=False),
             "given back": Release(),
         }
+        if how == "cut" and one.tries + 1 >= BOUND:
+            how = "paused"  # nobody decides to try once more than the bound
+        outcomes |= dict.fromkeys(SEQUELS, good(body_of(claim)))
+        decisions |= SEQUELS
         outcome, decision = outcomes.get(how, dropped()), decisions.get(how)
         kept = self.desk.wait(self.desk.store.finish(ending(claim, outcome, decision, self.now)))
+        if how in SEQUELS:
+            self._not_the_end(one, claim, how, kept, current=current, fresh=fresh)
+            return
         if current:
-            assert kept is Kept.CURRENT
+            assert kept in {Kept.CURRENT, Kept.EARLIER}
         if how == "good":
             self._answered(one, claim, kept, current=current, fresh=fresh)
         elif current:
@@ -250,14 +276,41 @@ class Queue(RuleBasedStateMachine):
         if fresh:
             one.ended[claim.attempt] = "ok" if how == "good" else "error"
 
+    def _not_the_end(self, one: Model, claim: Claim, how: str, kept: Kept, *, current: bool, fresh: bool) -> None:
+        """An answer came that is only kept, as a rule."""
+        if not fresh:
+            assert kept in {Kept.STALE, Kept.CURRENT, Kept.TWICE}
+            return
+        one.ended[claim.attempt] = "ok"
+        one.answers[claim.attempt] = False
+        wanted = claim.attempt >= one.asked
+        if current and how == "declined":
+            assert kept is (Kept.CURRENT if one.kept is None else Kept.EARLIER)
+            one.back(State.FAILED, counts=not one.wished)
+        elif current and one.wished:
+            one.win(claim.attempt)
+        elif current:
+            assert kept is Kept.ASIDE
+            one.kept = claim.attempt
+            one.back(State.QUEUED, counts=how == "cut")
+        elif how == "declined":
+            assert kept is Kept.ASIDE
+        elif wanted and one.state not in {*FINAL, State.HELD}:
+            assert kept is Kept.ASIDE
+            one.kept = one.kept or claim.attempt
+        elif wanted and one.state is not State.SUCCEEDED:
+            assert kept is Kept.LATE
+            one.win(claim.attempt)
+        else:
+            assert kept is Kept.TWICE
+
     def _answered(self, one: Model, claim: Claim, kept: Kept, *, current: bool, fresh: bool) -> None:
         if not fresh:
             assert kept is (Kept.CURRENT if one.answers[claim.attempt] else Kept.TWICE)
             return
         if current or (not one.answered and claim.attempt >= one.asked):
             assert kept is (Kept.CURRENT if current else Kept.LATE)
-            one.answers[claim.attempt] = True
-            one.state, one.owner, one.due = State.SUCCEEDED, None, None
+            one.win(claim.attempt)
         else:
             assert kept is Kept.TWICE
             one.answers[claim.attempt] = False
@@ -267,9 +320,7 @@ class Queue(RuleBasedStateMachine):
         """An end is stored again, as after a commit whose reply was lost; or what had no answer was answered."""
         one = self.jobs[claim.key]
         fresh = one.may_end(claim.attempt, "ok")
-        kept = self.desk.wait(
-            self.desk.store.finish(ending(claim, good(f"{claim.key}/{claim.attempt}"), None, self.now))
-        )
+        kept = self.desk.wait(self.desk.store.finish(ending(claim, good(body_of(claim)), None, self.now)))
         self._answered(one, claim, kept, current=False, fresh=fresh)
         if fresh:
             one.ended[claim.attempt] = "ok"
@@ -342,9 +393,11 @@ class Queue(RuleBasedStateMachine):
     @invariant()
     def the_rows_say_what_the_model_says(self) -> None:
         j = t.jobs.c
-        facts = (j.key, j.state, j.attempt, j.tries, j.owner, j.due)
+        facts = (j.key, j.state, j.attempt, j.tries, j.owner, j.due, j.kept)
         rows = {key: (State(state), *rest) for key, state, *rest in self.desk.rows(sa.select(*facts))}
-        assert rows == {key: (one.state, one.attempt, one.tries, one.owner, one.due) for key, one in self.jobs.items()}
+        assert rows == {
+            key: (one.state, one.attempt, one.tries, one.owner, one.due, one.kept) for key, one in self.jobs.items()
+        }
         for key, one in self.jobs.items():
             won = {attempt: bool(winning) for attempt, winning, _body in self.desk.results(key)}
             assert {n: wins for n, wins in won.items() if wins} == {n: wins for n, wins in one.answers.items() if wins}

@@ -28,7 +28,22 @@ from batchrun.core.outcome import (
     Unreachable,
     Usage,
 )
-from batchrun.core.retry import LONGEST, Cancel, Decision, Fail, Release, RetryPolicy, Succeed, Wait, decide
+from batchrun.core.retry import (
+    LONGEST,
+    Cancel,
+    Decision,
+    Extend,
+    Fail,
+    GoOn,
+    OnRefused,
+    OnTruncated,
+    Release,
+    RetryPolicy,
+    SoFar,
+    Succeed,
+    Wait,
+    decide,
+)
 
 POLICY = RetryPolicy()
 REPLY = Reply()
@@ -42,10 +57,44 @@ def decided(
     return decide(outcome, tries=tries, limited=limited, policy=POLICY, jitter=jitter, outage=outage)
 
 
-@pytest.mark.parametrize("stop_reason", ["end_turn", "max_tokens", "refusal", "pause_turn"])
-def test_every_whole_answer_is_kept(stop_reason: str) -> None:
-    answer = Answer(body="{}", stop_reason=stop_reason, usage=Usage())
-    assert decided(Succeeded(reply=REPLY, answer=answer)) == Succeed()
+def answered(stop_reason: str) -> Succeeded:
+    return Succeeded(reply=REPLY, answer=Answer(body="{}", stop_reason=stop_reason, usage=Usage()))
+
+
+@pytest.mark.parametrize("stop_reason", ["end_turn", "max_tokens", "refusal", "model_context_window_exceeded", "new"])
+def test_every_whole_answer_is_the_result_unless_the_run_says_otherwise(stop_reason: str) -> None:
+    assert decided(answered(stop_reason)) == Succeed()
+
+
+@pytest.mark.parametrize(
+    ("so_far", "tries", "decision"),
+    [
+        (SoFar(max_tokens=100, largest=1000), 0, Extend(200)),
+        (SoFar(max_tokens=100, largest=150, extended=1, kept=True), 0, Extend(150)),
+        (SoFar(max_tokens=100, largest=None), 0, Extend(200)),
+        (SoFar(max_tokens=100, largest=100), 0, Succeed()),
+        (SoFar(max_tokens=100, largest=1000, extended=2, kept=True), 0, Succeed()),
+        (SoFar(max_tokens=100, largest=1000), 4, Succeed()),
+    ],
+)
+def test_a_cut_answer_is_asked_for_again_with_twice_the_room_as_long_as_there_is_any(
+    so_far: SoFar, tries: int, decision: Decision
+) -> None:
+    policy = RetryPolicy(on_truncated=OnTruncated.RETRY)
+    assert decide(answered("max_tokens"), tries=tries, limited=0, policy=policy, jitter=0.0, so_far=so_far) == decision
+
+
+def test_a_pause_is_gone_on_from_but_not_for_ever() -> None:
+    for turns, decision in ((0, GoOn()), (9, GoOn()), (10, Succeed())):
+        so_far = SoFar(turns=turns)
+        assert decide(answered("pause_turn"), tries=4, limited=0, policy=POLICY, jitter=0.0, so_far=so_far) == decision
+
+
+def test_a_refusal_to_answer_fails_the_job_where_the_run_says_so_or_a_better_answer_is_kept() -> None:
+    strict = RetryPolicy(on_refused=OnRefused.FAIL)
+    assert isinstance(decide(answered("refusal"), tries=0, limited=0, policy=strict, jitter=0.0), Fail)
+    kept = SoFar(kept=True)
+    assert isinstance(decide(answered("refusal"), tries=0, limited=0, policy=POLICY, jitter=0.0, so_far=kept), Fail)
 
 
 def test_a_refused_request_fails_at_once() -> None:

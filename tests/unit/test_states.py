@@ -30,7 +30,7 @@ def test_every_state_but_blocked_can_be_reached_from_the_queue(state: State) -> 
 
 def test_a_final_state_is_left_only_by_the_user_or_by_an_answer() -> None:
     leaving = {name for name, arrow in ARROWS.items() if arrow.sources & FINAL}
-    assert leaving == {"retry", "replace", "redo", "late"}
+    assert leaving == {"retry", "replace", "redo", "late", "fall_back"}
 
 
 def test_a_success_is_left_only_when_the_user_wants_a_new_answer() -> None:

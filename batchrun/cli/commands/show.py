@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,12 +22,28 @@ from batchrun.errors import Exit, NothingMatched, UsageError
 from batchrun.queue.answers import answer_of
 from batchrun.queue.jobrows import AttemptRow, JobRow, ResultRow
 from batchrun.queue.reading import Reading
-from batchrun.queue.story import attempts, job_of_request, jobs_named, keys_like, request
+from batchrun.queue.story import (
+    answer_aside,
+    attempts,
+    job_of_request,
+    jobs_named,
+    keys_like,
+    request,
+    stop_reasons,
+)
 from batchrun.report.cures import cure_of, word
 from batchrun.report.flat import Seen, attempt_record
 
 FIRST, LAST = 3, 7
 """Attempts that are shown of many."""
+
+UNFINISHED = {
+    "max_tokens": "cut off at max_tokens",
+    "refusal": "refused by the model",
+    "pause_turn": "the model paused",
+    "model_context_window_exceeded": "cut off: the context window is full",
+}
+"""What is wrong with an answer that did come, by its stop_reason."""
 
 TEXT = 2_000
 """Characters of an answer that are shown."""
@@ -55,10 +72,13 @@ def show(call: Call, job: str | None, request_id: str | None, only_request: bool
             return Exit.OK
         tried = attempts(reading, found.id)
         whole = answer_of(reading, found.id)
+        stops = stop_reasons(reading, found.id)
         if json:
-            document(screen, "job", _record(found, tried, whole, request(reading, found.id)))
+            body = request(reading, found.id)
+            document(screen, "job", _record(found, tried, whole, body, _aside(reading, found, whole), stops))
             return Exit.OK
-        _draw(call, found, tried, whole, every=every)
+        whole = whole if whole is not None and whole.answer is not None else _aside(reading, found, whole)
+        _draw(call, found, tried, whole, stops, every=every)
     if others:
         named = ", ".join(f"r-{one.run}:{clean(one.key)}" for one in others[:3])
         screen.say(f"{count(len(others), 'other run')} with this id: {named}")
@@ -74,6 +94,12 @@ def _found(reading: Reading, job: str | None, request_id: str | None) -> tuple[J
     if found is None:
         raise NothingMatched(f"no attempt of this queue has the id `{request_id}`")
     return found, []
+
+
+def _aside(reading: Reading, job: JobRow, whole: ResultRow | None) -> ResultRow | None:
+    """The job with an answer that is kept though it is not its result, where it has none; None where nothing is."""
+    answer = answer_aside(reading, job.id) if whole is not None and whole.answer is None else None
+    return replace(whole, answer=answer) if whole is not None and answer is not None else None
 
 
 def _find(reading: Reading, ref: str) -> tuple[JobRow, list[JobRow]]:
@@ -105,17 +131,25 @@ def _request(screen: Screen, body: str) -> None:
     screen.line(clean(text, lines=True) if screen.tty else text)
 
 
-def _draw(call: Call, job: JobRow, tried: Sequence[AttemptRow], whole: ResultRow | None, *, every: bool) -> None:
+def _draw(
+    call: Call,
+    job: JobRow,
+    tried: Sequence[AttemptRow],
+    whole: ResultRow | None,
+    stops: Mapping[int, str],
+    *,
+    every: bool,
+) -> None:
     screen = call.screen
     name = screen.style(clean(job.key), Tone.BOLD)
-    screen.line(f"{name}   {clean(job.run_name)}   {_standing(job, tried, call.now)}   {clean(job.place)}")
+    screen.line(f"{name}   {clean(job.run_name)}   {_standing(job, tried, whole, call.now)}   {clean(job.place)}")
     shown = list(tried) if every or len(tried) <= FIRST + LAST + 1 else [*tried[:FIRST], *tried[-LAST:]]
     before, said = 0, ""
     for attempt in shown:
         if attempt.n > before + 1:
             screen.line(f"   {_dots(screen)} {attempt.n - before - 1:,} more; --attempts shows them")
         before = attempt.n
-        screen.line(f"  {_attempt(screen, attempt)}")
+        screen.line(f"  {_attempt(screen, attempt, stops.get(attempt.n, ''))}")
         if attempt.message and attempt.outcome != "ok" and attempt.message != said:
             screen.line(f"      {clean(attempt.message)}")
         said = attempt.message
@@ -133,11 +167,11 @@ def _draw(call: Call, job: JobRow, tried: Sequence[AttemptRow], whole: ResultRow
     screen.say(clean(f"What was sent: {sent}   All of it: {everything}"))
 
 
-def _standing(job: JobRow, tried: Sequence[AttemptRow], now: Millis) -> str:
+def _standing(job: JobRow, tried: Sequence[AttemptRow], whole: ResultRow | None, now: Millis) -> str:
     n = len(tried)
     match job.state:
         case State.SUCCEEDED:
-            won = next((one.n for one in reversed(tried) if one.outcome == "ok"), n)
+            won = whole.attempt.n if whole is not None and whole.attempt is not None else n
             return f"succeeded on attempt {won}" if n > 1 else "succeeded"
         case State.FAILED:
             return f"failed after {count(n, 'attempt')}"
@@ -150,7 +184,7 @@ def _standing(job: JobRow, tried: Sequence[AttemptRow], now: Millis) -> str:
             return job.state.value
 
 
-def _attempt(screen: Screen, one: AttemptRow) -> str:
+def _attempt(screen: Screen, one: AttemptRow, stop: str) -> str:
     arrow = "→" if screen.utf8 else "->"
     head = f"{one.n:>2}  {_clock(one.sent or one.claimed)}  {one.via:<8}"
     match one.outcome:
@@ -159,6 +193,7 @@ def _attempt(screen: Screen, one: AttemptRow) -> str:
         case "ok":
             parts = [str(one.status or "")]
             parts += [f"{one.usage.input:,} {arrow} {one.usage.output:,} tok"] if one.usage else []
+            parts += [UNFINISHED[stop]] if stop in UNFINISHED else []
         case "released":
             parts = ["given back; it never left"]
         case "unknown" if one.via == "batch":
@@ -227,7 +262,14 @@ def _by_id(key: str) -> str:
     return word(f"id:{value}")
 
 
-def _record(job: JobRow, tried: Sequence[AttemptRow], whole: ResultRow | None, body: str) -> dict[str, Any]:
+def _record(
+    job: JobRow,
+    tried: Sequence[AttemptRow],
+    whole: ResultRow | None,
+    body: str,
+    aside: ResultRow | None,
+    stops: Mapping[int, str],
+) -> dict[str, Any]:
     import json
 
     metadata = whole.metadata if whole else None
@@ -242,20 +284,21 @@ def _record(job: JobRow, tried: Sequence[AttemptRow], whole: ResultRow | None, b
         "due": at(job.due),
         "error": job.error,
         "finished": at(job.finished),
-        "attempts": [attempt_record(one) for one in tried],
-        "result": _result_record(whole),
+        "attempts": [{**attempt_record(one), "stop_reason": stops.get(one.n)} for one in tried],
+        "result": _result_record(whole, whole.attempt.n if whole is not None and whole.attempt is not None else None),
+        "aside": _result_record(aside, max(stops, default=None)),
         "request": json.loads(body),
         "tags": list(whole.tags) if whole else [],
         "metadata": json.loads(metadata) if metadata is not None else None,
     }
 
 
-def _result_record(whole: ResultRow | None) -> dict[str, Any] | None:
+def _result_record(whole: ResultRow | None, n: int | None) -> dict[str, Any] | None:
     if whole is None or whole.answer is None:
         return None
     seen = Seen(whole)
     return {
-        "attempt": whole.attempt.n if whole.attempt else None,
+        "attempt": n,
         "stop_reason": whole.answer.stop_reason,
         "received": at(whole.answer.received),
         "message": seen.message,

@@ -77,6 +77,8 @@ MOST_LOOKED_AT = 10_000
 @click.option("--tag", "tags", multiple=True, metavar="WORD", help="A word to find the run by; any number of them.")
 @click.option("--priority", type=click.IntRange(-100, 100), metavar="N", help="Runs of a higher one go first.")
 @options.setting("on_unclear")
+@options.setting("on_truncated")
+@options.setting("on_refused")
 @options.setting("tries")
 @options.setting("on_crash")
 @options.setting("account")
@@ -190,6 +192,7 @@ def _tags(words: tuple[str, ...]) -> tuple[str, ...] | None:
 
 def _terms(settings: Settings, deadline: Millis | None, pilot: int | None, *, no_pilot: bool) -> RunTerms:
     from batchrun.core.claim import OnCrash
+    from batchrun.core.retry import OnRefused, OnTruncated
     from batchrun.queue.submit import RunTerms
 
     def said(option: str) -> bool:
@@ -204,6 +207,8 @@ def _terms(settings: Settings, deadline: Millis | None, pilot: int | None, *, no
         on_crash=OnCrash(settings.on_crash) if said("on_crash") else None,
         on_unclear=settings.on_unclear if said("on_unclear") else None,
         hours=settings.hours if said("hours") else None,
+        on_truncated=OnTruncated(settings.on_truncated) if said("on_truncated") else None,
+        on_refused=OnRefused(settings.on_refused) if said("on_refused") else None,
         budget=settings.max_cost,
         pilot=0 if no_pilot else pilot,
         look=None if pilot is None and not no_pilot else not no_pilot,
