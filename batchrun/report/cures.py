@@ -21,6 +21,11 @@ def word(text: str) -> str:
     return quote(text)
 
 
+def _is_table(file: str) -> bool:
+    bare = file.lower().removesuffix(".gz").removesuffix(".zst")
+    return bare.endswith((".csv", ".tsv", ".tab", ".parquet"))
+
+
 Typed = Callable[[str], str]
 """Makes of a command the one to type: with the flags that lead to the same queue."""
 
@@ -42,11 +47,13 @@ class Cure:
     cure: str
 
     def written(self, *, run: str, file: str, error: str, typed: Typed) -> str:
-        """The cure for one run."""
-        return typed_in(self.cure, typed, run=word(run), file=word(file), error=word(f"error:{error}"))
+        """The cure for one run. A table is no job file: who submitted its rows has to name their template again."""
+        cure = self.cure.replace(_SUBMIT, "submit them as before") if _is_table(file) else self.cure
+        return typed_in(cure, typed, run=word(run), file=word(file), error=word(f"error:{error}"))
 
 
-_MEND = "correct these jobs in {file}, then  `batchrun submit {file}`  (only what changed is added)"
+_SUBMIT = "`batchrun submit {file}`"
+_MEND = f"correct these jobs in {{file}}, then  {_SUBMIT}  (only what changed is added)"
 _AGAIN = "`batchrun retry {run} -s {error}`"
 _NETWORK = f"see to the network, then  {_AGAIN}"
 

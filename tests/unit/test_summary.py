@@ -277,3 +277,11 @@ def test_commands_in_a_text_are_written_as_they_are_typed_and_other_ticks_stay()
 
 def test_a_summary_that_changes_in_counts_alone_is_another_one() -> None:
     assert replace(run(), counts={State.FAILED: 1}) != run()
+
+
+def test_a_cure_for_rows_of_a_table_names_no_command_that_would_take_the_table_for_a_job_file() -> None:
+    cure = CURES["invalid_request_error"]
+    said = cure.written(run="r", file="rows.csv.gz", error="invalid_request_error", typed=lambda text: text)
+    assert "correct these jobs in rows.csv.gz" in said
+    assert "submit rows" not in said
+    assert "batchrun submit jobs.yaml" in cure.written(run="r", file="jobs.yaml", error="x", typed=lambda text: text)
