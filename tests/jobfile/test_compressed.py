@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import importlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -58,7 +59,10 @@ def test_a_bomb_is_left_alone(monkeypatch: pytest.MonkeyPatch, press: Callable[[
 
 
 def test_without_a_reader_for_zstd_the_cure_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compressed.importlib, "import_module", lambda name: (_ for _ in ()).throw(ImportError(name)))
+    def none(name: str) -> None:
+        raise ImportError(name)
+
+    monkeypatch.setattr(importlib, "import_module", none)
     assert "batchrun[zstd]" in read(b"\x28\xb5\x2f\xfd\0\0").only_error().hint
 
 
