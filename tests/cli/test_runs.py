@@ -226,6 +226,13 @@ def test_a_removal_that_was_killed_is_finished_by_the_next(batchrun: Batchrun, l
     engine = open_queue(looked_at)
     assert perform_now(engine, lambda tx: removing.take(tx, RunId(run), Millis(LATER)))
     close_queue(engine)
+    with closing(sqlite3.connect(tmp_path / "batchrun.db")) as connection:
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute(f"DELETE FROM jobs WHERE run = {run}")  # it got as far as this
+        connection.commit()
+    checks = {one["name"]: one["found"] for one in json.loads(batchrun("db", "check", "--json").out)["checks"]}
+    assert checks["counts"] == []
+    assert "half" not in str(checks)
     assert [run["name"] for run in listed(batchrun)] == ["other"]
     assert batchrun("runs", "rm", "half", "--yes").code == 2
     assert batchrun("runs", "rm", "other", "--yes").code == 0
