@@ -30,8 +30,10 @@ from batchrun.settings import Credential, Settings
 
 if TYPE_CHECKING:
     from batchrun.claude.client import Client
+    from batchrun.core.hook import Pending
     from batchrun.queue.locks import Locks
     from batchrun.queue.writing import Writer
+    from batchrun.scheduler.hooks import Hooks
     from batchrun.scheduler.shutdown import Shutdown
     from batchrun.scheduler.terms import Ended, Terms
     from batchrun.settings.tables import Tables
@@ -123,6 +125,8 @@ async def _pass(
     shutdown = Shutdown()
     limit = Limit(clock, shutdown, seconds=wish.seconds, until=wish.until)
     watching = asyncio.create_task(limit.watch())
+    hooks = _hooks(settings, writer, sink, clock)
+    telling = asyncio.create_task(hooks.watch())
     try:
         with _signals(shutdown, writer) as received:
             async with _transport(settings, credential, tables, clock) as (transport, api):
@@ -139,8 +143,11 @@ async def _pass(
                     terms=_terms(settings, wish, credential, tables),
                     shutdown=shutdown,
                 ).run()
+                hooks.close()
+                await telling
     finally:
         watching.cancel()
+        telling.cancel()
         await writer.close()
     if ended.exit is not Exit.INTERRUPTED:
         return ended
@@ -150,6 +157,28 @@ async def _pass(
         return ended
     hint = "the rest is queued: `batchrun run` goes on" if wish.over is Exit.DURATION and not limit.reached else ""
     return replace(ended, exit=Exit.OK if limit.reached else wish.over, message=limit.message, hint=hint)
+
+
+def _hooks(settings: Settings, writer: Writer, sink: Sink, clock: Clock) -> Hooks:
+    """What tells the user's commands. Whatever becomes of them, the work goes on."""
+    import json
+
+    from batchrun.command import told
+    from batchrun.core.hook import Hook
+    from batchrun.queue.hooks import QueueHooks
+    from batchrun.queue.reading import Reading
+    from batchrun.report.happenings import record
+    from batchrun.scheduler.hooks import Hooks
+
+    named = {Hook.DONE: settings.on_done, Hook.PAUSE: settings.on_pause, Hook.ALERT: settings.on_alert}
+    commands = {hook: command for hook, command in named.items() if command is not None}
+
+    async def call(pending: Pending) -> tuple[int | None, str]:
+        with Reading.open(Path(settings.db)) as reading:
+            line = json.dumps(record(reading, pending), ensure_ascii=False)
+        return await asyncio.to_thread(told, commands[pending.happening.hook], f"{line}\n".encode())
+
+    return Hooks(store=QueueHooks(writer), call=call, wanted=commands.keys(), clock=clock, tell=sink.emit)
 
 
 def ask(settings: Settings, question: Callable[[BatchApi], Awaitable[T]]) -> T:

@@ -10,6 +10,7 @@ from batchrun.core.events import (
     BatchTurned,
     Draining,
     Event,
+    HookCalled,
     HoursShut,
     JobAsksOn,
     JobFailed,
@@ -147,7 +148,17 @@ class Tally:
                 self._turned(event)
             case Draining():
                 self.draining = True
-            case WayChosen() | HoursShut() | Recovered() | Paused() | Probed() | Trouble() | RunDone() | PassEnded():
+            case (
+                WayChosen()
+                | HoursShut()
+                | HookCalled()
+                | Recovered()
+                | Paused()
+                | Probed()
+                | Trouble()
+                | RunDone()
+                | PassEnded()
+            ):
                 pass
 
     def _turned(self, event: BatchTurned) -> None:

@@ -11,6 +11,7 @@ from batchrun.core.events import (
     BatchTurned,
     Draining,
     Event,
+    HookCalled,
     HoursShut,
     JobAsksOn,
     JobFailed,
@@ -42,6 +43,8 @@ def loudness(event: Event) -> int:
     match event:
         case Paused() | Probed() | Trouble() | Recovered() | HoursShut():
             return 0
+        case HookCalled(code=code):
+            return 1 if code == 0 else 0
         case BatchTurned(turn=turn):
             return 1 if turn in _EXPECTED else 0
         case (
@@ -111,6 +114,9 @@ def sentence(event: Event) -> str:  # noqa: PLR0912  # one arm for each event
         case BatchTurned(batch=batch, message=message, remote=remote):
             named = f" ({remote})" if remote and remote not in message else ""
             return f"b-{batch}: {message}{named}"
+        case HookCalled(hook=hook, code=code, seconds=seconds, output=output):
+            how = "did not end" if code is None else f"exit code {code} in {seconds:.1f} s"
+            return f"the command of on_{hook}: {how}{f': {output}' if output else ''}"
         case Draining(in_flight=n):
             return f"stopping: {n:,} in flight may finish"
         case RunDone(name=name):

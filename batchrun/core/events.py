@@ -200,6 +200,18 @@ class Trouble:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HookCalled:
+    """A command of the user's was told of something; `code` is None if it did not run to its end."""
+
+    at: Millis
+    hook: str
+    run: RunId | None
+    code: int | None
+    seconds: float
+    output: str  #: the beginning of what it said, or why it did not end
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Draining:
     at: Millis
     in_flight: int
@@ -234,6 +246,7 @@ Event = (
     | Probed
     | BatchTurned
     | Trouble
+    | HookCalled
     | Draining
     | RunDone
     | PassEnded

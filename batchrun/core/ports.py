@@ -31,7 +31,8 @@ from batchrun.core.claim import (
     Taken,
     WorkerCard,
 )
-from batchrun.core.events import Event
+from batchrun.core.events import Event, HookCalled
+from batchrun.core.hook import Pending
 from batchrun.core.job import BatchId, JobId, Millis, Nanos, RunId, WorkerId
 from batchrun.core.outcome import Outcome
 from batchrun.core.pause import Pause, PauseScope
@@ -198,6 +199,20 @@ class Store(Protocol):
 
     async def settle(self, now: Millis) -> Sequence[tuple[RunId, str]]:
         """Open runs whose jobs are all final become *done*; returns those, with their names."""
+        ...
+
+
+class HookStore(Protocol):
+    """What is still to be told to the user's commands. Each verb is one transaction, durable when it returns."""
+
+    async def pending(self) -> Sequence[Pending]: ...
+
+    async def begin(self, pending: Pending) -> bool:
+        """Its command is about to be started; False if it was started often enough."""
+        ...
+
+    async def end(self, pending: Pending, now: Millis, called: HookCalled | None) -> None:
+        """Nothing more is told of it; *called* is kept for the log."""
         ...
 
 

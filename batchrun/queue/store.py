@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
+from batchrun.core import hook
 from batchrun.core.account import Account
 from batchrun.core.claim import (
     Claim,
@@ -17,10 +18,10 @@ from batchrun.core.claim import (
     Taken,
     WorkerCard,
 )
-from batchrun.core.events import Event
+from batchrun.core.events import BatchTurned, Event
 from batchrun.core.job import Millis, Nanos, RunId, WorkerId
 from batchrun.core.pause import Pause, PauseScope
-from batchrun.queue import accounts, cancelling, events, finish, jobs, pauses, recovery, runs, workers
+from batchrun.queue import accounts, cancelling, events, finish, hooks, jobs, pauses, recovery, runs, workers
 from batchrun.queue.bodies import SharedParts
 from batchrun.queue.locks import Locks
 from batchrun.queue.transaction import Transaction
@@ -154,12 +155,17 @@ class QueueStore:
         return await self._performer.perform(pauses.standing)
 
     async def pause(self, pause: Pause) -> None:
-        await self._performer.perform(lambda tx: pauses.write(tx, pause))
+        def write(tx: Transaction) -> None:
+            pauses.write(tx, pause)
+            hooks.pend(tx, [hook.paused(pause)])
+
+        await self._performer.perform(write)
 
     async def stop_to_look(self, pause: Pause, run: RunId) -> None:
         def stop(tx: Transaction) -> None:
             if runs.looked_at(tx, run):
                 pauses.write(tx, pause)
+                hooks.pend(tx, [hook.paused(pause)])
 
         await self._performer.perform(stop)
 
@@ -174,12 +180,24 @@ class QueueStore:
 
     async def record(self, told: Sequence[Event]) -> None:
         rows = self._log.thinned(told)
+        alerts = [hook.alert(each) for each in told if isinstance(each, BatchTurned) and each.turn in hook.ALERTS]
+
+        def record(tx: Transaction) -> None:
+            events.record(tx, rows)
+            hooks.pend(tx, alerts)
+
         if rows:
-            await self._performer.perform(lambda tx: events.record(tx, rows))
+            await self._performer.perform(record)
 
     async def settle(self, now: Millis) -> Sequence[tuple[RunId, str]]:
         self._tell(now)
-        return await self._performer.perform(lambda tx: runs.settle(tx, now))
+
+        def settle(tx: Transaction) -> Sequence[tuple[RunId, str]]:
+            settled = runs.settle(tx, now)
+            hooks.pend(tx, [hook.done(run, now) for run, _ in settled])
+            return settled
+
+        return await self._performer.perform(settle)
 
     def _tell(self, now: Millis) -> None:
         self._now = max(self._now, now)

@@ -44,11 +44,17 @@ class Option:
     path: bool = False  #: a path: in a file relative to that file's folder, elsewhere to the working folder
     also: str = ""  #: a variable of the SDK that says the same, after our own
     trusted: bool = False  #: says where keys come from or go to: not taken from a file of another user
+    table: str = ""  #: the table of a settings file that it stands in; "" where it stands in none
     show: Callable[[Any], str] = _shown
 
     @property
     def flag(self) -> str:
         return "--" + self.name.replace("_", "-")
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """Where a settings file has it."""
+        return (self.table, self.name) if self.table else (self.name,)
 
     @property
     def variable(self) -> str:
@@ -253,6 +259,22 @@ _ALL = (
         metavar="DOLLARS",
         help="Ask before a submit that may cost more than this.",
         show=_dollars,
+    ),
+    *(
+        Option(
+            name=name,
+            read=values.command,
+            default=None,
+            metavar="COMMAND",
+            help=f"A command that reads a JSON record {when}; run without a shell and without keys.",
+            table="hooks",
+            trusted=True,
+        )
+        for name, when in (
+            ("on_done", "when a run is done"),
+            ("on_pause", "when the program pauses a run, a model or the account"),
+            ("on_alert", "when something else happens that a person should know"),
+        )
     ),
     Option(
         name="color",

@@ -53,6 +53,9 @@ class Settings:
     ignore: tuple[str, ...]  #: codes of problems
     confirm_likely: Nanos
     confirm_most: Nanos
+    on_done: str | None
+    on_pause: str | None
+    on_alert: str | None
     color: str
     progress: str
     log_file: str | None
@@ -185,12 +188,25 @@ _KEYS = frozenset({"key", "api_key", "apikey", "auth_token", "anthropic_api_key"
 
 
 def _unknown(one: SettingsFile, problems: Problems) -> None:
-    known = [*OPTIONS, *TABLES]
+    tables = {option.table for option in OPTIONS.values() if option.table}
+    known = [*(name for name, option in OPTIONS.items() if not option.table), *sorted(tables), *TABLES]
+    for table in sorted(tables & one.values.keys()):
+        _unknown_within(one, table, problems)
     for key in one.values:
         if key in _KEYS:
             problems.add(f"{one.place((key,))}: a key has no place in a file of settings; name `api_key_file` instead")
         elif key not in known:
             problems.add(f"{one.place((key,))}: unknown setting `{key}`{did_you_mean(key, known)}")
+
+
+def _unknown_within(one: SettingsFile, table: str, problems: Problems) -> None:
+    known = [name for name, option in OPTIONS.items() if option.table == table]
+    if not isinstance(one.values[table], Mapping):
+        problems.add(f"{one.place((table,))}: `{table}` must be a table: [{table}]")
+        return
+    for key in one.values[table]:
+        if key not in known:
+            problems.add(f"{one.place((table, key))}: unknown setting `{key}` in [{table}]{did_you_mean(key, known)}")
 
 
 def _unknown_variables(names: list[str]) -> list[str]:

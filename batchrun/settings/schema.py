@@ -11,7 +11,9 @@ from batchrun.settings.rows import KEYS, SHAPES
 
 def settings_schema() -> dict[str, Any]:
     """The schema of `batchrun.toml`, or of `[tool.batchrun]` in pyproject.toml."""
-    properties = {name: _option(option) for name, option in OPTIONS.items()} | {name: _table(name) for name in TABLES}
+    properties = {name: _option(option) for name, option in OPTIONS.items() if not option.table}
+    properties |= {option.table: _within(option.table) for option in OPTIONS.values() if option.table}
+    properties |= {name: _table(name) for name in TABLES}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "batchrun.toml",
@@ -42,6 +44,12 @@ def _shape(option: Option) -> dict[str, Any]:
             return {"type": "string", "pattern": r"^\d{4}-\d{2}-\d{2}$"}
         case _:
             return {"type": "string"}
+
+
+def _within(table: str) -> dict[str, Any]:
+    """A table that holds settings."""
+    held = {name: _option(option) for name, option in OPTIONS.items() if option.table == table}
+    return {"type": "object", "additionalProperties": False, "properties": held}
 
 
 def _table(name: str) -> dict[str, Any]:

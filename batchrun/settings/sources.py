@@ -84,11 +84,10 @@ class Sources:
         for name in sorted(variables, key=lambda name: not self.environ.get(name)):  # those of a file come last
             yield variables[name].value, Where(origin=variables[name].origin, folder=self.folder)
         for one in self.files:
-            if option.name in one.values:
-                yield (
-                    one.values[option.name],
-                    Where(origin=one.place((option.name,)), folder=one.path.parent, foreign=one.foreign),
-                )
+            values = one.values.get(option.table, {}) if option.table else one.values
+            if isinstance(values, Mapping) and option.name in values:
+                where = Where(origin=one.place(option.key), folder=one.path.parent, foreign=one.foreign)
+                yield values[option.name], where
 
     def variables(self, names: tuple[str, ...]) -> dict[str, Variable]:
         """Those of *names* that are set and not empty: an empty variable counts as unset, as it does for the SDK."""

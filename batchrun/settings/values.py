@@ -26,6 +26,19 @@ def text(raw: object) -> str:
     return raw
 
 
+def command(raw: object) -> str:
+    """A command line, which is cut into words as a shell does it."""
+    import shlex  # noqa: PLC0415  # only who uses such a command pays for it
+
+    try:
+        words = shlex.split(text(raw))
+    except ValueError:
+        raise ValueError("must be a command whose quotes close") from None
+    if not words:
+        raise ValueError("must be a command")
+    return text(raw)
+
+
 def path(raw: object) -> str:
     if not text(raw):
         raise ValueError("must not be empty")

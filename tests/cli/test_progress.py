@@ -254,6 +254,7 @@ EVENTS: list[events.Event] = [
         at=AT, turn=events.Turn.SUBMITTED, batch=BatchId(1), run=RUN, n=200, message="200 jobs sent as one batch"
     ),
     events.Trouble(at=AT, code="disk_full", message="the disk is full"),
+    events.HookCalled(at=AT, hook="done", run=RUN, code=1, seconds=0.31, output="no such channel"),
     events.Draining(at=AT, in_flight=18),
     events.RunDone(at=AT, run=RUN, name="small"),
     events.PassEnded(at=AT, why=""),
@@ -279,6 +280,7 @@ def test_every_event_has_words_and_a_record() -> None:
         "the account goes on: a probe was answered",
         "b-1: 200 jobs sent as one batch",
         "the disk is full",
+        "the command of on_done: exit code 1 in 0.3 s: no such channel",
         "stopping: 18 in flight may finish",
         "run small is done",
         "ended: nothing more is due",
