@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from batchrun.core.job import Where
@@ -33,3 +33,4 @@ class Problem:
     mark: int = 0
     width: int = 1
     common: bool = False
+    path: tuple[str | int, ...] = field(default=(), compare=False)  #: the way to the value in the job, where it is told

@@ -39,6 +39,7 @@ class Fault:
             mark=mark,
             width=width,
             common=self.code in COMMON,
+            path=self.path,
         )
 
 

@@ -27,7 +27,7 @@ class Source:
     """One input as the user named it. "-" is a stream, which must be given and can be read only once."""
 
     name: str
-    stream: BinaryIO | None = None
+    stream: BinaryIO | io.RawIOBase | None = None
 
 
 class Tap(io.RawIOBase):
@@ -125,7 +125,7 @@ def unreadable(error: OSError | ValueError) -> Fault:
     return Fault(code=Code.UNREADABLE, message=f"this file cannot be read: {reason.lower()}")
 
 
-def _tapped(source: Source, raw: BinaryIO | io.FileIO, folder: Path | None) -> Opened | Fault:
+def _tapped(source: Source, raw: BinaryIO | io.RawIOBase, folder: Path | None) -> Opened | Fault:
     tap = Tap(raw)
     try:
         inside = expanded(tap, tap.peek(4))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from io import RawIOBase
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,12 @@ class Inputs:
 
     files: Sequence[str]
     given: Given = NOTHING
+    stream: RawIOBase | None = None  #: what is read in the place of the only file, which is but its name
+
+    @property
+    def sources(self) -> list[Source]:
+        """Raises UsageError if standard input is named twice."""
+        return sources_of(self.files) if self.stream is None else [Source(name, self.stream) for name in self.files]
 
 
 def inputs_of(files: Sequence[str], flags: Flags) -> Inputs:

@@ -16,7 +16,7 @@ from batchrun.jobfile.problems import Problems
 from batchrun.jobfile.reading import Reading
 from batchrun.jobfile.rules import Rules
 from batchrun.library import explain
-from batchrun.library.inputs import Inputs, sources_of
+from batchrun.library.inputs import Inputs
 from batchrun.library.outlook import Outlook, Whereto, outlook
 from batchrun.library.probing import KINDS, probe
 from batchrun.queue.mistakes import twice
@@ -72,7 +72,7 @@ class Collecting:
     """Reads job files to the end: problems are collected, jobs counted and handed on."""
 
     def __init__(self, inputs: Inputs, rules: Rules, *, everything: bool, seen: Seen | None) -> None:
-        self.sources = sources_of(inputs.files)
+        self.sources = inputs.sources
         self.reading = Reading(self.sources, rules, inputs.given)
         self.problems = Problems(keep=None) if everything else Problems()
         self.jobs = 0

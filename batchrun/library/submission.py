@@ -18,7 +18,7 @@ from batchrun.jobfile.compressed import bare
 from batchrun.jobfile.fileterms import FileTerms
 from batchrun.jobfile.problems import Problems, changed_while_read
 from batchrun.jobfile.reading import digest_of
-from batchrun.library.inputs import STDIN, Inputs, sources_of
+from batchrun.library.inputs import STDIN, Inputs
 from batchrun.library.jobfiles import Collecting, Seen, rules_of
 from batchrun.library.outlook import Outlook, Whereto, outlook
 from batchrun.queue.connect import close_queue, open_queue, scratch_queue
@@ -122,7 +122,7 @@ class Submission:
         terms = wanted.terms is not None and wanted.terms.columns()
         if wanted.again or terms or wanted.changed is not None or not Path(self._settings.db).exists():
             return None
-        return digest_of(sources_of(wanted.inputs.files), wanted.inputs.given)
+        return digest_of(wanted.inputs.sources, wanted.inputs.given)
 
     def _same_as(self, digest: bytes) -> Same | None:
         engine = open_queue(self._settings.db, simulated=self._settings.simulate)
