@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import lru_cache
@@ -10,6 +11,8 @@ from batchrun.core.job import Where
 from batchrun.core.problem import Problem, Severity
 from batchrun.jobfile.codes import COMMON, Code
 from batchrun.jobfile.excerpt import excerpt, shown
+
+_LISTED = 12
 
 Path = tuple[str | int, ...]
 """The way to a value inside a JSON value: keys of objects and indexes of lists."""
@@ -65,3 +68,9 @@ def did_you_mean(word: str, known: frozenset[str]) -> str:
     """The question whether the nearest known word was meant, or "" if none is near."""
     near = get_close_matches(word[:64], sorted(known), n=1, cutoff=0.6)
     return f"did you mean `{near[0]}`?" if near else ""
+
+
+def listed(names: Sequence[str]) -> str:
+    """The first dozen of *names* in a message, and how many more there are."""
+    more = f" and {len(names) - _LISTED:,} more" if len(names) > _LISTED else ""
+    return ", ".join(shown(name) for name in names[:_LISTED]) + more

@@ -12,7 +12,7 @@ from batchrun.core.problem import Problem
 from batchrun.jobfile.assembly import Assembly
 from batchrun.jobfile.codes import Code
 from batchrun.jobfile.excerpt import KEY
-from batchrun.jobfile.faults import Fault, article
+from batchrun.jobfile.faults import Fault, article, listed
 from batchrun.jobfile.forms import Draft, anthropic, short
 from batchrun.jobfile.json_places import locate
 from batchrun.jobfile.json_text import read
@@ -21,6 +21,8 @@ from batchrun.jobfile.jsontexts import JsonTexts
 from batchrun.jobfile.moulds import Moulds
 from batchrun.jobfile.textlines import TextLines
 
+_OF_JOBS = frozenset({"custom_id", "params", "model", "max_tokens", "prompt", "messages", "system"})
+"""What a line has at least one of that means a job."""
 _EXAMPLE = 'for example `{"id": "a", "model": "claude-haiku-5-5", "max_tokens": 256, "prompt": "…"}`'
 
 
@@ -150,5 +152,11 @@ def _misfit(value: Any) -> Fault | None:
             code=Code.UNKNOWN_SHAPE,
             message="this is a whole job file in one line; in JSON lines, each line is one job",
             hint="name the file `.yaml`: JSON is YAML, too",
+        )
+    if value and _OF_JOBS.isdisjoint(value):
+        return Fault(
+            code=Code.TABLE,
+            message=f"this is a row and not a job: it has {listed(list(value))}; a prompt makes jobs of such rows",
+            hint='`batchrun submit FILE --prompt "… {{ name }}" --model claude-haiku-5-5 --max-tokens 256`',
         )
     return None

@@ -13,7 +13,7 @@ from batchrun.jobfile.codes import Code
 from batchrun.jobfile.compressed import bare
 from batchrun.jobfile.csvrows import columns_of, is_table
 from batchrun.jobfile.excerpt import shown
-from batchrun.jobfile.faults import Fault
+from batchrun.jobfile.faults import Fault, listed
 from batchrun.jobfile.parameters import ANTHROPIC, SHORT
 
 HEAD = 1 << 16
@@ -39,7 +39,6 @@ REQUESTS = re.compile(r'\s*\{\s*"requests"\s*:\s*\[')
 _OBJECT = re.compile(r"^\{.*[^\s{]", re.MULTILINE)
 """A line that is more than an opening brace."""
 TABLES = frozenset({".csv", ".tsv", ".tab"})
-_LISTED = 12
 _TELLING = frozenset({"text", "prompt", "content", "question", "body", "review", "abstract", "message", "input"})
 """Columns that are likely to hold what is asked about."""
 _WANTED = "a job file is JSON objects, one in each line or in a list, or YAML with `version: 1` and `jobs:`"
@@ -81,14 +80,12 @@ def layout_of(head: bytes, name: str) -> Layout | Fault:
 def table(first: str, name: str, *, tabs: bool) -> Fault:
     """What to type instead for a table whose header is *first*."""
     columns = columns_of(first.removeprefix("\ufeff").rstrip("\r"), tabs=tabs)
-    listed = ", ".join(shown(column) for column in columns[:_LISTED])
-    more = f" and {len(columns) - _LISTED:,} more" if len(columns) > _LISTED else ""
     text = next((column for column in columns if column.lower() in _TELLING), columns[-1] if columns else "text")
     put = shown(text) if text.isidentifier() else f"row['{shown(text)}']"
     file = PurePath(name).name if name != "-" else "-"
     return Fault(
         code=Code.TABLE,
-        message=f"this is a table with the columns {listed}{more}; a prompt makes jobs of its rows",
+        message=f"this is a table with the columns {listed(columns)}; a prompt makes jobs of its rows",
         hint=f'`batchrun submit {file} --prompt "… {{{{ {put} }}}}" --model claude-haiku-5-5 --max-tokens 256`',
     )
 

@@ -12,7 +12,7 @@ from batchrun.core.problem import Problem, Severity
 from batchrun.jobfile.assembly import Assembly, Common
 from batchrun.jobfile.codes import Code
 from batchrun.jobfile.excerpt import KEY, shown
-from batchrun.jobfile.faults import Fault, did_you_mean
+from batchrun.jobfile.faults import Fault, did_you_mean, listed
 from batchrun.jobfile.forms import Draft, short
 from batchrun.jobfile.parameters import SHORT
 from batchrun.jobfile.quick import Quick
@@ -28,7 +28,6 @@ MOST_JOBS = 1_000
 LESSONS = 3
 """Rows of each round from which a quick way is tried to be learned."""
 
-_LISTED = 12
 _OF_ALL = frozenset({Code.NO_MODEL, Code.NO_MAX_TOKENS, Code.NO_MESSAGES, Code.PROMPT_AND_MESSAGES})
 """What is wrong with each job of a template alike."""
 
@@ -185,10 +184,7 @@ def _asks(template: Template, name: str, names: Iterable[str]) -> bool:
 
 
 def _list_of(what: str, names: Sequence[str]) -> str:
-    if not names:
-        return f"{what} no names"
-    listed = ", ".join(shown(name) for name in names[:_LISTED])
-    return f"{what}: {listed}{f' and {len(names) - _LISTED:,} more' if len(names) > _LISTED else ''}"
+    return f"{what}: {listed(names)}" if names else f"{what} no names"
 
 
 def _at(row: Row, name: str, fault: Fault) -> Problem:

@@ -181,3 +181,9 @@ def test_a_list_that_is_too_deep_or_has_an_endless_item_ends_in_a_problem(monkey
 
 def test_the_longest_line_is_longer_than_the_largest_request() -> None:
     assert textlines.LINE_BYTES > 32 * 1024 * 1024
+
+
+def test_rows_in_json_lines_that_are_no_jobs_are_told_their_cure() -> None:
+    problem = read('{"id": 1, "text": "x"}\n').only_error()
+    assert (problem.code, "it has id, text" in problem.message) == ("BR052", True)
+    assert "--prompt" in problem.hint
