@@ -10,8 +10,8 @@ from batchrun.core.events import JobAsksOn
 from batchrun.queue import tables as t
 from batchrun.simulator.batchplan import BatchPlan
 from batchrun.simulator.plan import Plan
-from tests.scheduler.test_pass import QUICK, in_world
-from tests.scheduler.world import World
+from tests.scheduler.test_pass import in_world
+from tests.scheduler.world import QUICK, World
 
 PROMPTS = (
     "[[simulate: truncate x1]] a",
