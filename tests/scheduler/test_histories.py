@@ -15,7 +15,7 @@ import pytest
 from tests.scheduler.histories import Wrong, histories, told
 from tests.scheduler.histories_plants import PLANTS, Plant
 
-CHUNKS, CHUNK = 12, 20
+CHUNKS, CHUNK = 14, 20
 
 OFTEN = {
     "adopted": "adopted",
