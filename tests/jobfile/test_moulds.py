@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from batchrun.core.job import Job
 from batchrun.core.problem import Problem
-from batchrun.jobfile import moulds
+from batchrun.jobfile import casting
 from batchrun.jobfile.assembly import Assembly
 from batchrun.jobfile.jsonl import JsonLines
 from batchrun.jobfile.moulds import LESSON, Mould
@@ -138,7 +138,7 @@ def test_no_text_is_taken_for_the_place_of_another(said: str) -> None:
 def test_a_mould_that_does_not_give_the_job_it_was_made_of_is_not_used(
     monkeypatch: pytest.MonkeyPatch, assembled: list[str | None]
 ) -> None:
-    monkeypatch.setattr(moulds, "blake2b", lambda text, digest_size: blake2b(b"wrong", digest_size=digest_size))
+    monkeypatch.setattr(casting, "blake2b", lambda text, digest_size: blake2b(b"wrong", digest_size=digest_size))
     lines = [json.dumps(short(n)) for n in range(3)]
     assert together(lines) == apart(lines)
     assert len(assembled) == 6
