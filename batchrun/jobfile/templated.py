@@ -128,17 +128,17 @@ class Templated:
         except ValueError:
             yield _at(row, where.file, _UNSENDABLE)
             return
-        for fault in draft.faults:
+        found = [*draft.faults, *(replace(fault, path=draft.written(fault.path)) for fault in faults)]
+        for fault in found:
             yield from self._problem(fault, entry, row, where.file)
-        for fault in faults:
-            yield from self._problem(replace(fault, path=draft.written(fault.path)), entry, row, where.file)
         if job is None:
             return
         if _holds_key(job):
             yield _at(row, where.file, _SECRET)
             self._assembly.withhold(job.key, where, file)
         else:
-            if not (faults or draft.faults) and self._lessons.get(nth, 0) < LESSONS:
+            # What is warned of in each row alike was told; it need not be looked for again.
+            if not any(map(self._of_row, found)) and self._lessons.get(nth, 0) < LESSONS:
                 self._lessons[nth] = self._lessons.get(nth, 0) + 1
                 quick = Quick.of(self._template, entry, draft, job, self._assembly, setting.common)
                 if quick is not None:
@@ -148,8 +148,7 @@ class Templated:
     def _problem(self, fault: Fault, entry: Mapping[str, Any], row: Row, name: str) -> Iterator[Problem]:
         """The problem of a fault in a job: at its row, unless each row has it; then where that is written, and once."""
         first = fault.path[0] if fault.path else None
-        moving = first in self._template.moving or first in self._direct or (first == "id" and not self._says("id"))
-        if moving or (first is None and fault.code not in _OF_ALL):
+        if self._of_row(fault):
             yield _at(row, name, fault)
             return
         if (fault.code, fault.path, fault.message) in self._said:
@@ -161,6 +160,13 @@ class Templated:
         else:
             path = ("prompt", *fault.path[1:]) if base.prompted and first == "messages" else fault.path
             yield self._places.in_defaults(replace(fault, path=path[:1] if path[0] == "prompt" else path))
+
+    def _of_row(self, fault: Fault) -> bool:
+        """Whether *fault* is of one row, and not of each alike."""
+        if not fault.path:
+            return fault.code not in _OF_ALL
+        first = fault.path[0]
+        return first in self._template.moving or first in self._direct or (first == "id" and not self._says("id"))
 
     def _says(self, name: str) -> bool:
         return self._template.said(name)

@@ -257,3 +257,9 @@ def test_a_template_in_flags_makes_jobs_of_the_files_themselves(tmp_path: Path) 
 def test_a_set_is_json_only_where_that_says_the_same(text: str, value: object) -> None:
     assert variable(text) == ("a", value)
     assert type(variable(text)[1]) is type(value)
+
+
+def test_a_warning_that_each_row_has_is_told_once_and_does_not_slow_the_others(tmp_path: Path) -> None:
+    yaml = "template: {id: '{{ doi }}', prompt: '{{ abstract }}', model: claude-late-1}\ndata: rows.csv\n"
+    read = written(tmp_path, yaml)
+    assert (read.codes, read.keys) == (["BR119"], ["a/1", "a/2"])
