@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from batchrun.core.choice import Choice, Mode, choose
+from batchrun.core.choice import FEW, Choice, Mode, choose
 from batchrun.core.claim import OpenRun, Taken
 from batchrun.core.events import HoursShut, WayChosen
 from batchrun.core.job import Millis, RunId
@@ -19,6 +19,13 @@ from batchrun.scheduler.turns import Turns
 
 CLOSING = 2_000
 """Milliseconds before the end of its hours from which on nothing of a run is claimed: it would leave too late."""
+
+
+GATHER = 600.0
+"""Seconds that a few jobs which came back from batches wait for others of their like, so that they go in one."""
+
+TAIL = 5.0
+"""Seconds after a batch in which what is left over, however little, belongs to the same packing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +43,9 @@ class Offer:
 class Feed:
     """The runs with work as last seen, less what was claimed since."""
 
-    def __init__(self, *, account: int, lanes: Lanes, standing: Standing, circuit: Circuit, clock: Clock) -> None:
+    def __init__(
+        self, *, account: int, lanes: Lanes, standing: Standing, circuit: Circuit, clock: Clock, gathers: bool = True
+    ) -> None:
         self.account = account
         self.sure = True  #: False until the API itself has said who the account is: one job at a time till then
         self.closed = False  #: nothing is sent, whatever there is
@@ -51,6 +60,9 @@ class Feed:
         self._told: dict[RunId, bool] = {}  # which way was told of each
         self._shut: dict[RunId, Millis] = {}  # until when, as was told of each
         self._packable: dict[tuple[RunId, str], int] = {}
+        self._gathers = gathers  # whether it stays long enough for others to come
+        self._few: dict[tuple[RunId, str], float] = {}  # since when so few are there that they wait for others
+        self._sent: dict[tuple[RunId, str], float] = {}  # when a batch of them was made last
         self._runs: dict[RunId, OpenRun] = {}
         self._queued: dict[tuple[RunId, str], int] = {}
         self._doubtful = False
@@ -158,7 +170,19 @@ class Feed:
     def packable(self) -> Iterator[tuple[OpenRun, str, int]]:
         """Each (run, model) whose queued jobs may go in a batch now, and how many they are."""
         if not self._circuit.open and self.sure:
-            yield from self.may_pack()
+            yield from (each for each in self.may_pack() if self._gathered(*each))
+
+    def _gathered(self, run: OpenRun, model: str, n: int) -> bool:
+        """Whether *n* are worth a batch now: a trickle from batches that end one by one goes in one, not in dozens."""
+        key, now = (run.id, model), self._clock.steady()
+        rescue = self.choices[run.id].rescue
+        hurried = rescue is not None and self._clock.wall() + round(GATHER * 1000) >= rescue
+        alone = run.unfinished.get(model, n) <= n
+        tail = now - self._sent.get(key, float("-inf")) < TAIL
+        if not self._gathers or n >= FEW or alone or hurried or tail:
+            self._few.pop(key, None)
+            return True
+        return now - self._few.setdefault(key, now) >= GATHER
 
     def may_pack(self) -> Iterator[tuple[OpenRun, str, int]]:
         """The same once the way to the API is open and the account is known."""
@@ -179,6 +203,8 @@ class Feed:
     def packed(self, run: RunId, model: str) -> None:
         """A batch of them is being made: the queue is asked what is left."""
         self._packable.pop((run, model), None)
+        self._few.pop((run, model), None)
+        self._sent[run, model] = self._clock.steady()
         self._doubtful = True
 
     def rescues(self) -> Iterator[RunId]:

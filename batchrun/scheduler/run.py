@@ -145,7 +145,12 @@ class Pass:
         self._standing = Standing(self._store, known.id, self._terms.fingerprint)
         self._heed = Heed(self._standing, self._circuit, self._clock)
         self._feed = Feed(
-            account=known.id, lanes=self._lanes, standing=self._standing, circuit=self._circuit, clock=self._clock
+            account=known.id,
+            lanes=self._lanes,
+            standing=self._standing,
+            circuit=self._circuit,
+            clock=self._clock,
+            gathers=not (self._terms.once or self._terms.detach),
         )
         self._feed.sure = known.account.told
         self._batching = Batching(

@@ -58,6 +58,22 @@ def test_a_run_in_batches_ends_with_every_answer_at_half_the_price(tmp_path: Pat
     in_world(tmp_path, story, planned())
 
 
+def test_what_comes_back_from_many_batches_goes_in_a_few_again(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        world.add(questions(4000), mode="batch")
+        ended = await world.live()
+        assert ended is not None
+        assert ended.exit is Exit.OK, ended
+        assert world.states() == {"succeeded": 4000}
+        sizes = [n for (n,) in world.rows(t.batches, t.batches.c.n)]
+        first, again = [n for n in sizes if n >= 100], [n for n in sizes if n < 100]
+        assert len(first) >= 9
+        assert sum(again) > 20, "hardly any came back"
+        assert len(again) <= 18, again  # each as it comes back they were 24
+
+    in_world(tmp_path, story, planned(items={Kind.OVERLOADED: 0.03}, minutes=60.0, spread=1.2))
+
+
 def test_who_detaches_ends_once_the_batches_stand_and_the_next_pass_collects(tmp_path: Path) -> None:
     async def story(world: World) -> None:
         world.add(questions(100), mode="batch")
