@@ -313,7 +313,7 @@ def test_answers_that_were_seen_make_the_estimate(batchrun: Batchrun, tmp_path: 
     spent = json.loads(batchrun("status", "--simulate", "--json").out)["runs"][0]["spent"]["amount"]
     assert float(seen["cost_likely"]["amount"]) == pytest.approx(float(spent), rel=0.2)
     assert float(guessed["cost_likely"]["amount"]) > 2 * float(spent)
-    assert "from answers seen" in batchrun("submit", "many.jsonl", "--simulate", "--again", "--dry-run").err
+    assert "from 30 answers of 1 run" in batchrun("submit", "many.jsonl", "--simulate", "--again", "--dry-run").err
 
 
 # -- asking ----------------------------------------------------------------------------------------------------------
