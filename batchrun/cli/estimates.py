@@ -114,7 +114,8 @@ def _apart(outlook: Outlook) -> Iterator[str]:
 def in_hours(outlook: Outlook, hours: Hours) -> str:
     """When they are sent: "22:00-06:00 Europe/Berlin; nothing is sent before 22:00"."""
     opens = hours.opens(outlook.now)
-    return f"{hours.text}; nothing is sent {f'before {hour(opens, outlook.now)}' if opens > outlook.now else 'else'}"
+    shut = f"before {hour(opens, outlook.now)}" if opens > outlook.now else "at other times"
+    return f"{hours.text}; nothing is sent {shut}"
 
 
 def in_time(outlook: Outlook) -> str:
