@@ -6,7 +6,7 @@
     ├─ StoreError          3   the database cannot be used (disk full, read-only, gone)
     ├─ KeyRefused          4   key missing, wrong, or not allowed
     ├─ NothingMatched      5   a typed selection matched no job
-    └─ WorkerBusy         75   another worker works on this database
+    └─ WorkerBusy         75   another worker is at it, and one of the two wants to be alone
 
 API answers are never exceptions (they are `core.outcome` values), and mistakes in job files are `core.problem` values.
 """
@@ -29,7 +29,7 @@ class Exit(IntEnum):
     DURATION = 7  #: the time given is over; the rest is queued
     PENDING = 8  #: not finished yet (`wait`, `status --check`)
     BUG = 70  #: a bug in batchrun
-    BUSY = 75  #: another worker works on this database
+    BUSY = 75  #: another worker works on this database, and one of the two wants to be alone
     INTERRUPTED = 130  #: Ctrl-C; everything that came in is stored
     PIPE = 141  #: the reader of our output went away
     TERMINATED = 143  #: SIGTERM; everything that came in is stored

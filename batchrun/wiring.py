@@ -57,6 +57,7 @@ class Wish:
 
     only: RunId | None = None
     once: bool = False
+    exclusive: bool = True  #: only while nobody else drains this queue
     detach: bool = False  #: end once everything is sent, though batches are out
     max_cost: Nanos | None = None
     seconds: float | None = None  #: the time given: after it the pass drains and ends with `over`
@@ -79,9 +80,9 @@ def card() -> WorkerCard:
 def run_pass(settings: Settings, wish: Wish, sink: Sink, *, ready: Callable[[], None] | None = None) -> Ended:
     """Do whatever is due, in this process and in front, until it is done or something says stop.
 
-    The first SIGINT or SIGTERM drains, the second stops. Raises WorkerBusy if another worker has this database,
-    KeyRefused without a usable key, UsageError for settings that make no sense, StoreError if the database gives up.
-    *ready* is called once the work begins.
+    The first SIGINT or SIGTERM drains, the second stops. Raises WorkerBusy if another worker is, or this one wants to
+    be, alone, KeyRefused without a usable key, UsageError for settings that make no sense, StoreError if the database
+    gives up. *ready* is called once the work begins.
     """
     from batchrun.queue.connect import open_queue
     from batchrun.queue.locks import Locks
@@ -92,7 +93,7 @@ def run_pass(settings: Settings, wish: Wish, sink: Sink, *, ready: Callable[[], 
     engine = open_queue(settings.db, simulated=settings.simulate)
     locks = Locks(settings.db)
     try:
-        locks.hold_run(card())  # before anything heavy is imported: who comes second is told at once
+        locks.hold_run(card(), exclusive=wish.exclusive)  # before anything heavy is imported
     except BaseException:
         engine.dispose()
         raise
@@ -133,7 +134,7 @@ async def _pass(
                 if ready is not None:
                     ready()
                 ended = await Pass(
-                    store=QueueStore(writer, locks),
+                    store=QueueStore(writer, locks, exclusive=wish.exclusive),
                     batches=QueueBatches(writer),
                     transport=transport,
                     api=api,

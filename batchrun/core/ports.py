@@ -127,7 +127,22 @@ class Store(Protocol):
     waited for instead.
     """
 
-    async def register(self, card: WorkerCard) -> WorkerId: ...
+    @property
+    def lease(self) -> float:
+        """Seconds after a `renew` was asked for from which on this process may count as dead; infinite: never."""
+        ...
+
+    async def register(self, card: WorkerCard) -> WorkerId:
+        """Raises WorkerBusy (batchrun.errors) while another worker is, or this one wants to be, alone."""
+        ...
+
+    async def register_again(self, buried: WorkerId) -> WorkerId:
+        """A new number for a worker that was taken for dead: under the old one it can do nothing more."""
+        ...
+
+    async def renew(self, worker: WorkerId) -> bool:
+        """Go on counting as alive; False if *worker* was taken for dead."""
+        ...
 
     async def leave(self, worker: WorkerId) -> None: ...
 

@@ -98,7 +98,7 @@ def alone(settings: Settings) -> Iterator[None]:
     """No worker drains the queue, and nobody adds jobs. Raises WorkerBusy."""
     queue = Path(settings.db)
     locks = Locks(queue)
-    locks.hold_run(card())
+    locks.hold_run(card(), exclusive=True)
     try:
         try:
             with Reading.open(queue) as reading:

@@ -11,7 +11,7 @@ from batchrun.core.claim import WorkerCard
 from batchrun.core.job import Millis, RunId, WorkerId
 from batchrun.core.states import RunState, State
 from batchrun.queue import workers
-from batchrun.queue.locks import Locks
+from batchrun.queue.presence import Presence
 from batchrun.queue.statement import Row, Statement, lit, param
 from batchrun.queue.tables import jobs, run_counts, runs
 from batchrun.queue.transaction import Transaction
@@ -49,15 +49,15 @@ def clear(perform: Perform, loader: WorkerId) -> None:
             pass
 
 
-def clear_dead(perform: Perform, locks: Locks, here: WorkerCard, now: Millis) -> None:
+def clear_dead(perform: Perform, presence: Presence, here: WorkerCard, now: Millis) -> None:
     """Clear what dead loaders left behind; what a living one loads stays."""
-    for loader in perform(lambda tx: workers.dead(tx, workers.LOADER, locks, here)):
+    for loader in perform(lambda tx: workers.dead(tx, workers.LOADER, presence, here)):
         clear(perform, loader)
-        perform(partial(_bury, loader, now))
-        locks.drop(loader)
+        perform(partial(_leave, loader, now))
+        presence.drop(loader)
 
 
-def _bury(loader: WorkerId, now: Millis, tx: Transaction) -> None:
+def _leave(loader: WorkerId, now: Millis, tx: Transaction) -> None:
     workers.leave(tx, loader, now)
 
 

@@ -32,10 +32,10 @@ from batchrun.errors import UsageError
 from batchrun.queue import clearing, family, workers
 from batchrun.queue.cancelling import finish_cancel
 from batchrun.queue.family import Family, Known
-from batchrun.queue.locks import Locks
 from batchrun.queue.merging import Merge
 from batchrun.queue.mistakes import Mistakes, twice
 from batchrun.queue.pilots import Kinds
+from batchrun.queue.presence import Presence
 from batchrun.queue.staging import Staging, Written
 from batchrun.queue.statement import Row, Statement, columns_of, param
 from batchrun.queue.submit import Added, Changed, RunTerms, Totals, tally
@@ -84,7 +84,7 @@ class Loading:
     def __init__(
         self,
         engine: sa.Engine,
-        locks: Locks,
+        locks: Presence,
         card: WorkerCard,
         *,
         name: str,

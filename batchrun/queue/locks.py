@@ -1,7 +1,8 @@
 """Who is alive: locks that the kernel keeps for as long as a process lives, and drops with it. No clock, no pid.
 
-Beside the database lies the folder `<database>-locks`: `run.lock` belongs to the one worker that drains the queue,
-`worker-<id>.lock` to each worker and loader. A locked file has a living owner; a file that can be locked has none.
+Beside the database lies the folder `<database>-locks`: all workers that drain the queue share `run.lock`, or one has it
+for itself; each worker and loader has its `worker-<id>.lock`, with its card in it. A locked file has a living owner; a
+file that can be locked has none.
 """
 
 from __future__ import annotations
@@ -9,22 +10,32 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
+import math
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from batchrun.core.card import WorkerCard
 from batchrun.core.figures import moment
 from batchrun.core.job import Millis, WorkerId
 from batchrun.errors import StoreError, WorkerBusy
 
+if TYPE_CHECKING:
+    from batchrun.queue.transaction import Transaction
+
 RUN = "run.lock"
+
+LOOKS = 20
+LOOK = 0.01
+"""How often a lock is tried, and the seconds in between: somebody may look just now who holds it, for a moment."""
 
 
 class Locks:
-    """The lock files of one database, and those among them that this object holds. Not thread-safe.
+    """`queue.presence.Presence` by the lock files of one database. A process that stands still lives.
 
     Raises StoreError where the folder cannot be used.
     """
@@ -33,25 +44,30 @@ class Locks:
         self.folder = Path(f"{os.path.realpath(database)}-locks")
         self._held: dict[str, int] = {}
 
-    def hold_run(self, card: WorkerCard) -> None:
-        """Become the one worker that drains the queue, if this object is not yet.
+    @property
+    def lease(self) -> float:
+        return math.inf
 
-        Raises WorkerBusy, naming it, while there is another.
+    def hold_run(self, card: WorkerCard, *, exclusive: bool = False) -> None:
+        """Be among those that drain the queue, or the only one; once more changes nothing.
+
+        Raises WorkerBusy, naming somebody, if another one wants to be alone, or if *exclusive* and others are there.
         """
         with self._troubles():
-            if RUN not in self._held and not self._hold(RUN):
-                raise busy(self._written())
-            fd = self._held[RUN]
-            os.truncate(fd, 0)
-            os.pwrite(fd, json.dumps(asdict(card)).encode(), 0)
+            if RUN not in self._held and not self._hold(RUN, fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH):
+                raise self._busy()
+            if exclusive:
+                self._write(RUN, card)
 
-    def hold(self, worker: WorkerId) -> None:
-        """Be alive as *worker*."""
+    def hold(self, worker: WorkerId, card: WorkerCard | None = None) -> None:
+        """Be alive as *worker*; *card* is what others are told who want to be alone."""
         with self._troubles():
             if not self._hold(_file(worker)):
                 raise StoreError(
                     f"{self.folder / _file(worker)} is locked by another process", hint="was the database copied?"
                 )
+            if card is not None:
+                self._write(_file(worker), card)
 
     def drop(self, worker: WorkerId) -> None:
         """Be *worker* no more, once its row says that it left: its file goes too."""
@@ -71,14 +87,30 @@ class Locks:
         """Whether *worker* lives; None if its file is gone, which neither a living nor a dead worker does by itself."""
         return self._owned(_file(worker))
 
+    def lives(self, tx: Transaction, worker: WorkerId, card: WorkerCard, here: WorkerCard) -> bool:  # noqa: ARG002  # the kernel knows it, no row does
+        alive = self.alive(worker)
+        # Where the file is gone the locks say nothing: somebody removed them, or the database came without them.
+        return process_lives(card, here) if alive is None else alive
+
+    def bury(self, tx: Transaction, worker: WorkerId, now: Millis) -> bool:
+        from batchrun.queue import workers  # noqa: PLC0415  # a status looks at locks without SQLAlchemy
+
+        return workers.bury(tx, worker, now)
+
+    def renew(self, tx: Transaction, worker: WorkerId) -> bool:
+        from batchrun.queue import workers  # noqa: PLC0415
+
+        return workers.stands(tx, worker)
+
     def refuse_run(self, why: str, hint: str) -> None:
-        """Raises WorkerBusy, with *why* and who it is, while a worker drains the queue."""
-        if self._owned(RUN):
-            card = self._written()
+        """Raises WorkerBusy, with *why* and who it is, while anybody drains the queue."""
+        if self._owned(RUN, fcntl.LOCK_EX):
+            card = self._somebody()
             who = "" if card is None else f": pid {card.pid} on host {card.host}"
             raise WorkerBusy(f"{why}{who}", hint)
 
-    def _owned(self, name: str) -> bool | None:
+    def _owned(self, name: str, how: int = fcntl.LOCK_SH) -> bool | None:
+        """Whether a living process has *name*. Who else looks just now, shared, does not seem to be its owner."""
         if name in self._held:
             return True
         with self._troubles():
@@ -87,16 +119,16 @@ class Locks:
             except FileNotFoundError:
                 return None
             try:
-                return not _lock(fd, fcntl.LOCK_SH)  # shared: who else looks just now must not seem to be its owner
+                return not (_lock(fd, how) if how == fcntl.LOCK_SH else _lock_soon(fd, how))
             finally:
                 os.close(fd)
 
-    def _hold(self, name: str) -> bool:
+    def _hold(self, name: str, how: int = fcntl.LOCK_EX) -> bool:
         path = self.folder / name
         self.folder.mkdir(mode=0o700, exist_ok=True)
         while True:
             fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)  # Python's descriptors are not inherited
-            if not _lock(fd):
+            if not _lock_soon(fd, how):
                 os.close(fd)
                 return False
             if _is(fd, path):
@@ -109,9 +141,23 @@ class Locks:
         if fd is not None:
             os.close(fd)
 
-    def _written(self) -> WorkerCard | None:
+    def _write(self, name: str, card: WorkerCard) -> None:
+        fd = self._held[name]
+        os.truncate(fd, 0)
+        os.pwrite(fd, json.dumps(asdict(card)).encode(), 0)
+
+    def _busy(self) -> WorkerBusy:
+        return busy(self._somebody())
+
+    def _somebody(self) -> WorkerCard | None:
+        """One of those who drain the queue: who is alone, else one of them all."""
+        names = [path.name for path in sorted(self.folder.glob("worker-*.lock"))]
+        cards = [self._written(name) for name in [RUN, *names] if self._owned(name)]
+        return next((card for card in cards if card is not None), None)
+
+    def _written(self, name: str) -> WorkerCard | None:
         try:
-            return WorkerCard(**json.loads((self.folder / RUN).read_text(encoding="utf-8")))
+            return WorkerCard(**json.loads((self.folder / name).read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError):
             return None  # it is being written just now
 
@@ -126,7 +172,7 @@ class Locks:
 
 
 def busy(card: WorkerCard | None) -> WorkerBusy:
-    """What is said to a second worker."""
+    """What is said to who wants to be alone and is not, or comes to one who is."""
     if card is None:
         return WorkerBusy("batchrun is already running here", hint="`batchrun status` shows it")
     since = moment(Millis(card.started))
@@ -159,6 +205,15 @@ def _lock(fd: int, how: int = fcntl.LOCK_EX) -> bool:
     except BlockingIOError:
         return False
     return True
+
+
+def _lock_soon(fd: int, how: int) -> bool:
+    """The same, tried a few times more."""
+    for _ in range(LOOKS):
+        if _lock(fd, how):
+            return True
+        time.sleep(LOOK)
+    return False
 
 
 def _is(fd: int, path: Path) -> bool:

@@ -23,40 +23,51 @@ from batchrun.core.job import Millis, Nanos, RunId, WorkerId
 from batchrun.core.pause import Pause, PauseScope
 from batchrun.queue import accounts, cancelling, events, finish, hooks, jobs, pauses, recovery, runs, workers
 from batchrun.queue.bodies import SharedParts
-from batchrun.queue.locks import Locks
+from batchrun.queue.presence import Presence
 from batchrun.queue.transaction import Transaction
 from batchrun.queue.writing import Performer
 
 
 class QueueStore:
-    """`core.ports.Store` on a database. Belongs to one event loop; who registers here lives as long as *locks*."""
+    """`core.ports.Store` on a database. Belongs to one event loop; who registers here lives by *presence*.
 
-    def __init__(self, performer: Performer, locks: Locks) -> None:
+    *exclusive*: only while nobody else drains the queue.
+    """
+
+    def __init__(self, performer: Performer, presence: Presence, *, exclusive: bool = False) -> None:
         self._performer = performer
-        self._locks = locks
+        self._presence = presence
+        self._exclusive = exclusive
         self._parts = SharedParts()
         self._log = events.Log()
         self._cards: dict[WorkerId, WorkerCard] = {}
         self._now = Millis(0)  # the latest moment that anybody told
 
+    @property
+    def lease(self) -> float:
+        return self._presence.lease
+
     async def register(self, card: WorkerCard) -> WorkerId:
-        """Raises WorkerBusy while another worker drains this queue."""
-        self._locks.hold_run(card)
+        """Raises WorkerBusy while another worker is, or this one wants to be, alone."""
+        self._presence.hold_run(card, exclusive=self._exclusive)
         try:
-
-            def enter(tx: Transaction) -> WorkerId:
-                workers.refuse_second(tx, self._locks, card)
-                return workers.enter(tx, workers.WORKER, card)
-
-            worker = await self._performer.perform(enter)
-            self._locks.hold(worker)
+            worker = await self._performer.perform(lambda tx: workers.enter(tx, workers.WORKER, card))
+            self._presence.hold(worker, card)
             await self._performer.perform(lambda tx: workers.arrive(tx, worker))
         except BaseException:
-            self._locks.drop_run()
+            self._presence.drop_run()
             raise
         self._cards[worker] = card
         self._tell(card.started)
         return worker
+
+    async def register_again(self, buried: WorkerId) -> WorkerId:
+        card = self._cards.pop(buried)
+        self._presence.drop(buried)
+        return await self.register(card)
+
+    async def renew(self, worker: WorkerId) -> bool:
+        return await self._performer.perform(lambda tx: self._presence.renew(tx, worker))
 
     async def leave(self, worker: WorkerId) -> None:
         """What *worker* still holds is out, and nobody waits for it any more: it is given back as after a crash."""
@@ -66,25 +77,24 @@ class QueueStore:
             workers.leave(tx, worker, self._now)
 
         await self._performer.perform(leave)
-        self._locks.drop(worker)
-        self._locks.drop_run()
+        self._presence.drop(worker)
+        self._presence.drop_run()
 
     async def recover(self, worker: WorkerId, now: Millis) -> Released:
         self._tell(now)
         dead = await self._performer.perform(
-            lambda tx: workers.dead(tx, workers.WORKER, self._locks, self._cards[worker])
+            lambda tx: workers.dead(tx, workers.WORKER, self._presence, self._cards[worker])
         )
         unsent = unknown = 0
         for one in dead:
 
-            def bury(tx: Transaction, one: WorkerId = one) -> Released:
-                released = recovery.give_back(tx, one, now)
-                workers.leave(tx, one, now)
-                return released
+            def bury(tx: Transaction, one: WorkerId = one) -> Released | None:
+                return recovery.give_back(tx, one, now) if self._presence.bury(tx, one, now) else None
 
             released = await self._performer.perform(bury)
-            unsent, unknown = unsent + released.unsent, unknown + released.unknown
-            self._locks.drop(one)
+            if released is not None:  # else another worker has just done it
+                unsent, unknown = unsent + released.unsent, unknown + released.unknown
+                self._presence.drop(one)
         await self._cancel_leftovers(now)
         return Released(unsent=unsent, unknown=unknown)
 

@@ -10,12 +10,10 @@ import sqlalchemy as sa
 from batchrun.core.claim import WorkerCard
 from batchrun.core.job import Millis, WorkerId
 from batchrun.errors import WorkerBusy
-from batchrun.queue.locks import Locks, busy, process_lives
+from batchrun.queue.presence import Presence
 from batchrun.queue.statement import Statement, columns_of, param
 from batchrun.queue.tables import workers
 from batchrun.queue.transaction import Transaction
-
-__all__ = ["LOADER", "WORKER", "Locks", "arrive", "dead", "enter", "leave", "refuse_buried", "refuse_second"]
 
 WORKER = "worker"
 LOADER = "loader"
@@ -24,7 +22,10 @@ _CARD = ("pid", "host", "boot", "version", "command", "started")
 _ENTER = Statement(columns_of(workers, "role", *_CARD, "left").returning(workers.c.id))
 _ARRIVE = Statement(workers.update().where(workers.c.id == param("it")).values(left=sa.null()))
 _LEAVE = Statement(workers.update().where(workers.c.id == param("it")).values(left=param("now")))
-_LEFT = Statement(sa.select(workers.c.left).where(workers.c.id == param("it")))
+_BURY = Statement(
+    workers.update().where(workers.c.id == param("it"), workers.c.left.is_(None)).values(left=param("now"))
+)
+_STANDS = Statement(sa.select(workers.c.id).where(workers.c.id == param("it"), workers.c.left.is_(None)))
 _PRESENT = Statement(
     sa.select(workers.c.id, *(workers.c[name] for name in _CARD))
     .where(workers.c.left.is_(None), workers.c.role == param("the_role"))
@@ -53,28 +54,25 @@ def present(tx: Transaction, role: str) -> dict[WorkerId, WorkerCard]:
     return {WorkerId(it): WorkerCard(**dict(zip(_CARD, facts, strict=True))) for it, *facts in rows}
 
 
-def dead(tx: Transaction, role: str, locks: Locks, here: WorkerCard) -> Sequence[WorkerId]:
-    """Who came, did not leave, and lives no more."""
-    return [worker for worker, card in present(tx, role).items() if not _lives(worker, card, locks, here)]
+def dead(tx: Transaction, role: str, presence: Presence, here: WorkerCard) -> Sequence[WorkerId]:
+    """Who came, did not leave, and lives no more: each is for `Presence.bury`."""
+    return [it for it, card in present(tx, role).items() if not presence.lives(tx, it, card, here)]
 
 
-def refuse_second(tx: Transaction, locks: Locks, here: WorkerCard) -> None:
-    """Raises WorkerBusy if a worker lives although its locks were removed."""
-    for worker, card in present(tx, WORKER).items():
-        if _lives(worker, card, locks, here):
-            raise busy(card)
+def bury(tx: Transaction, worker: WorkerId, now: Millis) -> bool:
+    """Say that *worker* left without a word; False if it is said already."""
+    return bool(tx.run(_BURY, it=worker, now=now))
+
+
+def stands(tx: Transaction, worker: WorkerId) -> bool:
+    """Whether *worker* counts: it came, and nobody has buried it."""
+    return bool(tx.rows(_STANDS, it=worker))
 
 
 def refuse_buried(tx: Transaction, worker: WorkerId) -> None:
     """Raises WorkerBusy if *worker* was taken for dead: nobody would look after what it takes from now on."""
-    if tx.rows(_LEFT, it=worker) != [(None,)]:
+    if not stands(tx, worker):
         raise WorkerBusy(
             "this worker stood still, was taken for dead, and another one took over",
             hint="`batchrun status` shows it; `batchrun run` does what it leaves",
         )
-
-
-def _lives(worker: WorkerId, card: WorkerCard, locks: Locks, here: WorkerCard) -> bool:
-    alive = locks.alive(worker)
-    # Where the file is gone the locks say nothing: somebody removed them, or the database came here without them.
-    return process_lives(card, here) if alive is None else alive

@@ -15,6 +15,7 @@ from batchrun.core.outcome import AccountStopped, Misrouted, Outcome, RateLimite
 from batchrun.core.polling import rest
 from batchrun.core.ports import BatchApi, BatchStore, Clock, Dice
 from batchrun.core.rewind import Rewound
+from batchrun.errors import WorkerBusy
 from batchrun.scheduler.attending import Attending, Looked
 from batchrun.scheduler.collecting import Collecting
 from batchrun.scheduler.creating import Created, Creating, Mark
@@ -56,7 +57,8 @@ class Batching:
         clock: Clock,
         dice: Dice,
         terms: Terms,
-        worker: WorkerId,
+        who: Callable[[], WorkerId],
+        buried: Callable[[], None],
         purse: Purse,
         emit: Callable[[Event], None],
         wake: Callable[[], None],
@@ -68,6 +70,7 @@ class Batching:
         self._purse = purse
         self._emit = emit
         self._wake = wake
+        self._buried = buried
         self._closed = False
         self._creating = Creating(
             store=store,
@@ -75,14 +78,14 @@ class Batching:
             clock=clock,
             dice=dice,
             terms=terms,
-            worker=worker,
+            who=who,
             purse=purse,
             may_send=lambda: not self._closed,
             emit=emit,
         )
         self._collecting = Collecting(store=store, api=api, clock=clock, dice=dice, terms=terms, purse=purse, emit=emit)
         prove = self._collecting.first
-        rewinding = Rewinding(store=store, api=api, clock=clock, worker=worker, prove=prove, emit=emit)
+        rewinding = Rewinding(store=store, api=api, clock=clock, who=who, prove=prove, emit=emit)
         self._attending = Attending(store=store, api=api, clock=clock, prove=prove, emit=emit, rewinding=rewinding)
         self._mark: Mark | None = None
         self._attended: Sequence[Batch] = ()
@@ -307,7 +310,11 @@ class Batching:
             self._read_repetitions(date)
 
     async def _send(self, run: OpenRun, model: str, queued: int, account: int, mark: Mark) -> None:
-        created = await self._creating.send(run, model, queued, account, mark)
+        try:
+            created = await self._creating.send(run, model, queued, account, mark)
+        except WorkerBusy:
+            self._buried()
+            return
         if created.penniless:
             self.penniless[run.id] = run
         self._crowded = self._crowded or created.crowded

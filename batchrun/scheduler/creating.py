@@ -70,7 +70,7 @@ class Creating:
         clock: Clock,
         dice: Dice,
         terms: Terms,
-        worker: WorkerId,
+        who: Callable[[], WorkerId],
         purse: Purse,
         may_send: Callable[[], bool],
         emit: Callable[[Event], None],
@@ -80,7 +80,7 @@ class Creating:
         self._clock = clock
         self._dice = dice
         self._terms = terms
-        self._worker = worker
+        self._who = who
         self._purse = purse
         self._may_send = may_send
         self._emit = emit
@@ -104,7 +104,7 @@ class Creating:
             percent=self._terms.batch_percent,
         )
         async with self._purse.turn:
-            intended = await self._store.intend(run.id, model, packing, self._worker, now, self._purse.left())
+            intended = await self._store.intend(run.id, model, packing, self._who(), now, self._purse.left())
             intent = intended.intent
             if intent is not None:
                 self._purse.hold(intent.id, intent.worst)

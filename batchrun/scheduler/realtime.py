@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -69,7 +70,9 @@ def signal_of(outcome: Outcome) -> Signal | None:
 class Realtime:
     """Serves claims. `sending` are the tasks whose request is out; cancelling one leaves its attempt on the books."""
 
-    def __init__(self, *, store: Store, transport: Transport, clock: Clock, dice: Dice, terms: Terms) -> None:
+    def __init__(
+        self, *, store: Store, transport: Transport, clock: Clock, dice: Dice, terms: Terms, fresh: Callable[[], bool]
+    ) -> None:
         self.sending: set[asyncio.Task[Ending | None]] = set()
         self.entering: dict[asyncio.Task[Ending | None], Lane] = {}
         self._closed = False
@@ -78,6 +81,7 @@ class Realtime:
         self._clock = clock
         self._dice = dice
         self._terms = terms
+        self._fresh = fresh  # whether anything may be sent in this worker's name
         self._unsent: list[Claim] = []  # called back before they left
         self._limited: dict[JobId, int] = {}  # how often in this pass a rate limit refused a job
 
@@ -124,7 +128,7 @@ class Realtime:
         finally:
             self.entering.pop(task, None)
         hours = run.hours
-        if self.is_closed() or (hours is not None and not hours.open(self._clock.wall())):
+        if self.is_closed() or not self._fresh() or (hours is not None and not hours.open(self._clock.wall())):
             lane.leave(None)
             lane.settle(claim, charged, None)
             self._unsent.append(claim)

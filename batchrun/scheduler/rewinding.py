@@ -26,14 +26,14 @@ class Rewinding:
         store: BatchStore,
         api: BatchApi,
         clock: Clock,
-        worker: WorkerId,
+        who: Callable[[], WorkerId],
         prove: Callable[[str, int], Awaitable[Ticket | Outcome | None]],
         emit: Callable[[Event], None],
     ) -> None:
         self._store = store
         self._api = api
         self._clock = clock
-        self._worker = worker
+        self._who = who
         self._prove = prove
         self._emit = emit
 
@@ -88,7 +88,7 @@ class Rewinding:
         answered = await self._answered(remote, whose, late=late)
         if isinstance(answered, Outcome):
             return answered
-        batch = await self._store.recall(account, remote, answered, self._worker, self._clock.wall())
+        batch = await self._store.recall(account, remote, answered, self._who(), self._clock.wall())
         if batch is not None:
             self._tell(f"{remote.id} was bought after this queue's backup: it is taken back, not sent again")
             return batch

@@ -14,15 +14,14 @@ from batchrun.core.events import (
     PassEnded,
     PassStarted,
     Paused,
-    Recovered,
     RunDone,
     Trouble,
 )
-from batchrun.core.job import Millis, RunId, WorkerId
+from batchrun.core.job import Millis, RunId
 from batchrun.core.outcome import AccountStopped
 from batchrun.core.pause import Pause, PauseScope
 from batchrun.core.ports import BatchApi, BatchStore, Clock, Dice, Sink, Store, Transport
-from batchrun.errors import Exit
+from batchrun.errors import Exit, WorkerBusy
 from batchrun.scheduler.batching import Batching
 from batchrun.scheduler.circuit import Circuit
 from batchrun.scheduler.ending import (
@@ -45,6 +44,7 @@ from batchrun.scheduler.purse import Purse
 from batchrun.scheduler.realtime import Ending, Realtime
 from batchrun.scheduler.shutdown import Shutdown, Stage
 from batchrun.scheduler.standing import Standing
+from batchrun.scheduler.tending import Tending
 from batchrun.scheduler.terms import Ended, Terms
 
 LOOK = 2.0
@@ -86,7 +86,9 @@ class Pass:
         self._sink = sink
         self._terms = terms
         self._shutdown = shutdown
-        self._realtime = Realtime(store=store, transport=transport, clock=clock, dice=dice, terms=terms)
+        self._realtime = Realtime(
+            store=store, transport=transport, clock=clock, dice=dice, terms=terms, fresh=lambda: self._tending.fresh
+        )
         self._circuit = Circuit()
         self._journal = Journal(store, sink)
         self._identity = Identity(
@@ -106,29 +108,38 @@ class Pass:
         self._done: list[tuple[RunId, str]] = []
         self._bound: set[RunId] = set()
         self._looked = float("-inf")
+        self._buried = False
+        self._tending = Tending(
+            store=store,
+            clock=clock,
+            emit=self._journal.tell,
+            changed=self._changed,
+            buried=self._was_buried,
+        )
 
     async def run(self) -> Ended:
         """Work until nothing is due, or until something says stop.
 
         Raises StoreError if the database gives up; what the API says never raises.
         """
-        worker = await self._store.register(self._terms.card)
+        worker = self._tending.worker = await self._store.register(self._terms.card)
         watch = asyncio.create_task(self._watch_shutdown())
+        tending = asyncio.create_task(self._tending.keep_on())
+        tending.add_done_callback(self._tended)
         try:
-            now = self._clock.wall()
-            released = await self._store.recover(worker, now)
-            if released.unsent or released.unknown:
-                self._journal.tell(Recovered(at=now, released=released.unsent, unknown=released.unknown))
-            ended = await self._identified(worker)
+            await self._tending.begin(worker)
+            ended = await self._identified()
             ended = replace(ended, done=tuple(self._done), spent=self._purse.spent)
             self._journal.tell(PassEnded(at=self._clock.wall(), why=ended.message))
             await self._journal.keep()
             return ended
         finally:
             watch.cancel()
-            await self._store.leave(worker)
+            tending.cancel()
+            await asyncio.wait({tending})
+            await self._store.leave(self._tending.worker)
 
-    async def _identified(self, worker: WorkerId) -> Ended:
+    async def _identified(self) -> Ended:
         """Find out who we are, then work: a key that is refused is found out before any job is claimed."""
         known = await self._identity.known()
         if known is None:
@@ -159,7 +170,8 @@ class Pass:
             clock=self._clock,
             dice=self._dice,
             terms=self._terms,
-            worker=worker,
+            who=lambda: self._tending.worker,
+            buried=self._was_buried,
             purse=self._purse,
             emit=self._journal.tell,
             wake=self._wake.set,
@@ -168,7 +180,7 @@ class Pass:
         runs = await self._look()
         self._journal.tell(PassStarted(at=self._clock.wall(), runs=tuple((run.id, run.name) for run in runs)))
         try:
-            await self._work(worker)
+            await self._work()
         finally:
             await self._drain()
         broken = self._broken or self._batching.broken
@@ -177,16 +189,31 @@ class Pass:
         await self._look()
         return self._ended()
 
+    def _changed(self) -> None:
+        """Jobs are queued again that were not: the queue is asked at once."""
+        self._looked = float("-inf")
+        self._wake.set()
+
+    def _was_buried(self) -> None:
+        self._buried = True
+        self._wake.set()
+
+    def _tended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled():
+            self._broken = self._broken or task.exception()
+            self._wake.set()
+
     async def _watch_shutdown(self) -> None:
         await self._shutdown.draining()
         self._wake.set()
 
     # -- the loop ----------------------------------------------------------------------------------------------------
 
-    async def _work(self, worker: WorkerId) -> None:
+    async def _work(self) -> None:
         while not self._over():
             self._wake.clear()
             await self._hear()
+            await self._live_on()
             self._feed.closed = self._batching.rewound is not None
             if self._circuit.open:
                 self._identity.tell_circuit()
@@ -198,12 +225,12 @@ class Pass:
             if self._feed.doubtful or self._clock.steady() - self._looked >= LOOK:
                 await self._look()
             # Whatever comes home is heard before more goes out: it may be the word to stop.
-            while not self._endings and not self._over():
+            while not (self._endings or self._buried or self._over()):
                 offer = self._feed.next(len(self._tasks))
                 if offer is None:
                     break
                 now = self._clock.wall()
-                taken = await self._claim(offer, worker, now)
+                taken = await self._claim(offer, now)
                 self._feed.taken(offer, taken)
                 offer.lane.pending += len(taken.claims)
                 for claim in taken.claims:
@@ -214,7 +241,7 @@ class Pass:
                     task.add_done_callback(self._came_home)
                 if taken.claims:
                     self._sink.emit(JobsSent(at=now, run=offer.run.id, n=len(taken.claims)))
-            if self._endings:
+            if self._endings or self._buried:
                 continue
             await self._turn_to_batches()
             seconds = await self._until_next()
@@ -222,17 +249,28 @@ class Pass:
                 return
             await self._pause(seconds)
 
-    async def _claim(self, offer: Offer, worker: WorkerId, now: Millis) -> Taken:
+    async def _live_on(self) -> None:
+        """Begin anew under another number if this worker was taken for dead."""
+        if self._buried:
+            self._buried = False
+            await self._call_back()  # others may send what was not sent in the old one's name
+            await self._tending.begin_again()
+
+    async def _claim(self, offer: Offer, now: Millis) -> Taken:
         async with self._purse.turn:
-            taken = await self._store.claim(
-                offer.run.id,
-                offer.model,
-                offer.n,
-                worker,
-                now,
-                self._purse.left(),
-                realtime_only=offer.realtime_only,
-            )
+            try:
+                taken = await self._store.claim(
+                    offer.run.id,
+                    offer.model,
+                    offer.n,
+                    self._tending.worker,
+                    now,
+                    self._purse.left(),
+                    realtime_only=offer.realtime_only,
+                )
+            except WorkerBusy:
+                self._was_buried()
+                return Taken(claims=())
             for claim in taken.claims:
                 self._purse.reserve(claim)
         return taken

@@ -216,7 +216,7 @@ def test_an_old_queue_stays_as_it_is_while_somebody_works_with_it(tmp_path: Path
     path = tmp_path / "batchrun.db"
     old_queue(path)
     locks = Locks(path)
-    locks.hold_run(card(4127))
+    locks.hold_run(card(4127), exclusive=True)
     with pytest.raises(
         WorkerBusy, match=r"has schema 0001, and a worker of an older batchrun .*: pid 4127 on host here"
     ):

@@ -33,9 +33,26 @@ def other(desk: Desk) -> tuple[QueueStore, Locks]:
     return QueueStore(Inline(desk.engine), locks), locks
 
 
-def test_a_second_worker_is_told_who_works(desk: Desk) -> None:
+def alone(desk: Desk) -> tuple[QueueStore, Locks]:
+    """The store of another process that wants nobody beside it."""
+    locks = Locks(desk.engine.url.database or "")
+    return QueueStore(Inline(desk.engine), locks, exclusive=True), locks
+
+
+def test_any_number_may_work(desk: Desk) -> None:
+    desk.submit(jobs("abc"))
+    first = desk.work()
+    store, locks = other(desk)
+    second = desk.work(store)
+    assert second != first
+    assert [claim.key for claim in desk.claim(first)] == ["a"]
+    assert [claim.key for claim in desk.wait(store.claim(RunId(1), MODEL, 1, second, NOW, None)).claims] == ["b"]
+    locks.close()
+
+
+def test_who_wants_to_be_alone_is_told_who_works(desk: Desk) -> None:
     desk.work(pid=4127)
-    store, _locks = other(desk)
+    store, _locks = alone(desk)
     with pytest.raises(WorkerBusy, match="pid 4127 on host here, since 2026-11-20T00:00:00Z") as caught:
         desk.wait(store.register(card(2)))
     assert caught.value.exit == 75
@@ -162,8 +179,9 @@ from batchrun.queue.locks import Locks
 from batchrun.core.claim import WorkerCard
 import os
 locks = Locks(sys.argv[1])
-locks.hold_run(WorkerCard(pid=os.getpid(), host="there", boot="boot", version="1", command="batchrun run", started=0))
-locks.hold(int(sys.argv[2]))
+card = WorkerCard(pid=os.getpid(), host="there", boot="boot", version="1", command="batchrun run", started=0)
+locks.hold_run(card)
+locks.hold(int(sys.argv[2]), card)
 print("held", flush=True)
 sys.stdin.read()
 """
@@ -197,14 +215,14 @@ def test_a_lock_lives_as_long_as_its_process(database: Path) -> None:
     with process(database) as other_process:
         assert locks.alive(WorkerId(1)) is True
         with pytest.raises(WorkerBusy, match=f"pid {other_process.pid} on host there"):
-            locks.hold_run(card())
+            locks.hold_run(card(), exclusive=True)
         other_process.send_signal(signal.SIGSTOP)
         assert locks.alive(WorkerId(1)) is True
         other_process.send_signal(signal.SIGCONT)
         other_process.send_signal(signal.SIGKILL)
         other_process.wait()
         assert locks.alive(WorkerId(1)) is False
-        locks.hold_run(card())
+        locks.hold_run(card(), exclusive=True)
     locks.close()
 
 
@@ -265,32 +283,32 @@ def test_whoever_locks_a_file_that_was_removed_meanwhile_locks_the_new_one(
     real, path = module._lock, Locks(database).folder / "run.lock"
     removals = iter([path.unlink])
 
-    def lock(fd: int) -> bool:
-        held = real(fd)
+    def lock(fd: int, how: int) -> bool:
+        held = real(fd, how)
         for remove in removals:  # once, between the opening and the locking of the file
             remove()
         return held
 
     monkeypatch.setattr(module, "_lock", lock)
     locks = Locks(database)
-    locks.hold_run(card())
+    locks.hold_run(card(), exclusive=True)
     monkeypatch.undo()
     with pytest.raises(WorkerBusy):
         Locks(database).hold_run(card(2))
     locks.close()
 
 
-def test_removed_locks_do_not_let_two_in(desk: Desk, database: Path) -> None:
+def test_removed_locks_take_nothing_from_who_lives_all_the_same(desk: Desk, database: Path) -> None:
     worker = desk.work(pid=os.getppid())
     desk.submit(jobs("a"))
     desk.claim(worker)
     for path in desk.locks.folder.iterdir():
         path.unlink()
     desk.locks.folder.rmdir()
-    store, _locks = other(desk)
-    with pytest.raises(WorkerBusy, match=f"pid {os.getppid()}"):
-        desk.wait(store.register(card(2)))
+    store, locks = other(desk)
+    desk.work(store)
     assert desk.states() == {"a": "running"}
+    locks.close()
 
 
 @pytest.mark.parametrize("gone", [card(pid=2**22 + 1), card(pid=os.getppid(), boot="another boot")])
@@ -315,23 +333,68 @@ def test_a_lock_folder_that_cannot_be_used_is_said_so(database: Path) -> None:
 
 def test_a_card_that_is_being_written_keeps_nobody_from_being_told(database: Path) -> None:
     locks = Locks(database)
-    locks.hold_run(card())
+    locks.hold_run(card(), exclusive=True)
     (locks.folder / "run.lock").write_text('{"pid": 1')
     with pytest.raises(WorkerBusy, match="already running here"):
         Locks(database).hold_run(card(2))
     locks.close()
 
 
-def test_who_cannot_register_leaves_nothing_behind(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_cannot_register_leaves_nothing_behind(desk: Desk) -> None:
     desk.work()
-    store, locks = other(desk)
+    store, locks = alone(desk)
     with pytest.raises(WorkerBusy):
         desk.wait(store.register(card(2)))
     assert locks._held == {}
-    desk.locks.drop_run()
-    with pytest.raises(WorkerBusy):  # the first still lives, whatever became of run.lock
-        desk.wait(store.register(card(2)))
-    assert locks._held == {}
+
+
+def test_beside_who_is_alone_nobody_works(desk: Desk) -> None:
+    store, locks = alone(desk)
+    worker = desk.wait(store.register(card(4127)))
+    with pytest.raises(WorkerBusy, match="pid 4127 on host here"):
+        desk.work()
+    desk.wait(store.leave(worker))
+    desk.work()
+    locks.close()
+
+
+def test_who_looks_for_a_moment_keeps_nobody_from_working(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from batchrun.queue import locks as module
+
+    looking = Locks(database)
+    looking.hold_run(card(), exclusive=True)
+    monkeypatch.setattr(module.time, "sleep", lambda _: looking.close())
+    locks = Locks(database)
+    locks.hold_run(card(2))
+    locks.close()
+
+
+def test_two_who_bury_the_same_one_give_back_once(desk: Desk) -> None:
+    desk.submit(jobs("a"))
+    desk.claim(desk.work())
+    desk.locks.close()
+    stores = [other(desk) for _ in range(2)]
+    workers = [desk.wait(store.register(card(2))) for store, _ in stores]
+    found = [desk.wait(store.recover(it, NOW)) for (store, _), it in zip(stores, workers, strict=True)]
+    assert found == [Released(unsent=0, unknown=1), Released(unsent=0, unknown=0)]
+    desk.check()
+    for _, locks in stores:
+        locks.close()
+
+
+def test_who_was_buried_hears_of_it_and_comes_again_as_another(desk: Desk) -> None:
+    from batchrun.queue import workers
+
+    desk.submit(jobs("a"))
+    worker = desk.work()
+    assert desk.wait(desk.store.renew(worker))
+    assert desk.do(lambda tx: workers.bury(tx, worker, NOW))
+    assert not desk.do(lambda tx: workers.bury(tx, worker, NOW))
+    assert not desk.wait(desk.store.renew(worker))
+    again = desk.wait(desk.store.register_again(worker))
+    assert again != worker
+    assert desk.wait(desk.store.renew(again))
+    assert [claim.key for claim in desk.claim(again)] == ["a"]
 
 
 def test_two_processes_never_claim_the_same_job(tmp_path: Path, desk: Desk) -> None:

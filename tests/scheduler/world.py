@@ -74,7 +74,8 @@ class MortalStore:
         return _Also(self, other)
 
     def __getattr__(self, name: str) -> Any:
-        return self.mortal(getattr(self._store, name))
+        found = getattr(self._store, name)
+        return self.mortal(found) if callable(found) else found
 
     def mortal(self, verb: Callable[..., Any]) -> Any:
         """*verb*, as long as the process lives."""
