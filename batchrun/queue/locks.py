@@ -56,8 +56,7 @@ class Locks:
         with self._troubles():
             if RUN not in self._held and not self._hold(RUN, fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH):
                 raise self._busy()
-            if exclusive:
-                self._write(RUN, card)
+            self._write(RUN, card)
 
     def hold(self, worker: WorkerId, card: WorkerCard | None = None) -> None:
         """Be alive as *worker*; *card* is what others are told who want to be alone."""
@@ -150,10 +149,10 @@ class Locks:
         return busy(self._somebody())
 
     def _somebody(self) -> WorkerCard | None:
-        """One of those who drain the queue: who is alone, else one of them all."""
+        """One of those who drain the queue; where none has its own lock yet, who came last."""
         names = [path.name for path in sorted(self.folder.glob("worker-*.lock"))]
-        cards = [self._written(name) for name in [RUN, *names] if self._owned(name)]
-        return next((card for card in cards if card is not None), None)
+        cards = (self._written(name) for name in names if self._owned(name))
+        return next((card for card in cards if card is not None), None) or self._written(RUN)
 
     def _written(self, name: str) -> WorkerCard | None:
         try:
