@@ -31,7 +31,7 @@ from batchrun.settings import Credential, Settings
 if TYPE_CHECKING:
     from batchrun.claude.client import Client
     from batchrun.core.hook import Pending
-    from batchrun.queue.locks import Locks
+    from batchrun.queue.living import Living
     from batchrun.queue.writing import Writer
     from batchrun.scheduler.hooks import Hooks
     from batchrun.scheduler.shutdown import Shutdown
@@ -85,13 +85,13 @@ def run_pass(settings: Settings, wish: Wish, sink: Sink, *, ready: Callable[[], 
     gives up. *ready* is called once the work begins.
     """
     from batchrun.queue.connect import open_queue
-    from batchrun.queue.locks import Locks
+    from batchrun.queue.living import Living
     from batchrun.queue.writing import Writer
 
     credential = None if settings.simulate else settings.credential()
     tables = settings.tables()
     engine = open_queue(settings.db, simulated=settings.simulate)
-    locks = Locks(settings.db)
+    locks = Living(settings.db)
     try:
         locks.hold_run(card(), exclusive=wish.exclusive)  # before anything heavy is imported
     except BaseException:
@@ -114,7 +114,7 @@ async def _pass(
     credential: Credential | None,
     tables: Tables,
     writer: Writer,
-    locks: Locks,
+    locks: Living,
     ready: Callable[[], None] | None,
 ) -> Ended:
     from batchrun.queue.batchstore import QueueBatches

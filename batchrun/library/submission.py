@@ -23,8 +23,8 @@ from batchrun.library.jobfiles import Collecting, Seen, rules_of
 from batchrun.library.outlook import Outlook, Whereto, outlook
 from batchrun.queue.connect import close_queue, open_queue, scratch_queue
 from batchrun.queue.family import unchanged
+from batchrun.queue.living import Living
 from batchrun.queue.loading import Loading
-from batchrun.queue.locks import Locks
 from batchrun.queue.mistakes import unbounded
 from batchrun.queue.reading import Reading
 from batchrun.queue.submit import Added, Changed, RunTerms, Same
@@ -220,7 +220,7 @@ class Submission:
             self._open.callback(close_queue, engine)
         loading = Loading(
             engine,
-            Locks(str(engine.url.database)),
+            Living(str(engine.url.database)),
             wiring.card(),
             name=self.name,
             sources=files,

@@ -10,22 +10,17 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
-import math
 import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from batchrun.core.card import WorkerCard
 from batchrun.core.figures import moment
 from batchrun.core.job import Millis, WorkerId
 from batchrun.errors import StoreError, WorkerBusy
-
-if TYPE_CHECKING:
-    from batchrun.queue.transaction import Transaction
 
 RUN = "run.lock"
 
@@ -35,7 +30,7 @@ LOOK = 0.01
 
 
 class Locks:
-    """`queue.presence.Presence` by the lock files of one database. A process that stands still lives.
+    """The lock files of one database, and those among them that this object holds. Not thread-safe.
 
     Raises StoreError where the folder cannot be used.
     """
@@ -43,10 +38,6 @@ class Locks:
     def __init__(self, database: str | Path) -> None:
         self.folder = Path(f"{os.path.realpath(database)}-locks")
         self._held: dict[str, int] = {}
-
-    @property
-    def lease(self) -> float:
-        return math.inf
 
     def hold_run(self, card: WorkerCard, *, exclusive: bool = False) -> None:
         """Be among those that drain the queue, or the only one; once more changes nothing.
@@ -85,21 +76,6 @@ class Locks:
     def alive(self, worker: WorkerId) -> bool | None:
         """Whether *worker* lives; None if its file is gone, which neither a living nor a dead worker does by itself."""
         return self._owned(_file(worker))
-
-    def lives(self, tx: Transaction, worker: WorkerId, card: WorkerCard, here: WorkerCard) -> bool:  # noqa: ARG002  # the kernel knows it, no row does
-        alive = self.alive(worker)
-        # Where the file is gone the locks say nothing: somebody removed them, or the database came without them.
-        return process_lives(card, here) if alive is None else alive
-
-    def bury(self, tx: Transaction, worker: WorkerId, now: Millis) -> bool:
-        from batchrun.queue import workers  # noqa: PLC0415  # a status looks at locks without SQLAlchemy
-
-        return workers.bury(tx, worker, now)
-
-    def renew(self, tx: Transaction, worker: WorkerId) -> bool:
-        from batchrun.queue import workers  # noqa: PLC0415
-
-        return workers.stands(tx, worker)
 
     def refuse_run(self, why: str, hint: str) -> None:
         """Raises WorkerBusy, with *why* and who it is, while anybody drains the queue."""

@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from batchrun.queue.connect import close_queue, open_queue
-from batchrun.queue.locks import Locks
+from batchrun.queue.living import Living
 from tests.queue.desk import Desk
 
 
@@ -22,12 +22,12 @@ def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[sa.Engine
 
 
 @pytest.fixture
-def locks(tmp_path: Path) -> Iterator[Locks]:
-    locks = Locks(tmp_path / "batchrun.db")
+def locks(tmp_path: Path) -> Iterator[Living]:
+    locks = Living(tmp_path / "batchrun.db")
     yield locks
     locks.close()
 
 
 @pytest.fixture
-def desk(engine: sa.Engine, locks: Locks) -> Desk:
+def desk(engine: sa.Engine, locks: Living) -> Desk:
     return Desk(engine, locks)

@@ -15,8 +15,8 @@ from batchrun.core.outcome import Answer, Dropped, Outcome, Refused, Reply, Succ
 from batchrun.core.retry import Decision, Fail, Succeed, Wait
 from batchrun.core.states import State
 from batchrun.queue import tables as t
+from batchrun.queue.living import Living
 from batchrun.queue.loading import Loading
-from batchrun.queue.locks import Locks
 from batchrun.queue.store import QueueStore
 from batchrun.queue.submit import Added, Changed, RunTerms
 from batchrun.queue.writing import Inline, Op, perform_now
@@ -81,7 +81,7 @@ def dropped() -> Dropped:
 class Desk:
     """Synchronous: each call is one whole step."""
 
-    def __init__(self, engine: sa.Engine, locks: Locks) -> None:
+    def __init__(self, engine: sa.Engine, locks: Living) -> None:
         self.engine = engine
         self.locks = locks
         self.store = QueueStore(Inline(engine), locks)
@@ -108,7 +108,7 @@ class Desk:
         again: bool = False,
         changed: Changed | None = None,
     ) -> Added:
-        locks = Locks(self.engine.url.database or "")
+        locks = Living(self.engine.url.database or "")
         with Loading(
             self.engine, locks, card(pid=2), name=name, sources=sources, terms=terms, again=again, changed=changed
         ) as loading:

@@ -15,7 +15,7 @@ from batchrun.queue import attempts, batches, batchjobs, jobs, packing, runs
 from batchrun.queue import tables as t
 from batchrun.queue.bodies import SharedParts
 from batchrun.queue.connect import close_queue, open_queue
-from batchrun.queue.locks import Locks
+from batchrun.queue.living import Living
 from batchrun.queue.statement import Statement
 from batchrun.queue.transaction import Transaction
 from tests.queue.desk import MODEL, NOW, Desk
@@ -140,7 +140,7 @@ def test_nothing_about_a_batch_gets_slower_as_jobs_get_more(tmp_path: Path) -> N
     costs = []
     for n in (10_000, 200_000):
         engine = open_queue(tmp_path / f"{n}.db")
-        desk = Desk(engine, Locks(tmp_path / f"{n}.db"))
+        desk = Desk(engine, Living(tmp_path / f"{n}.db"))
         fill(desk, n)
         costs.append(cost(desk))
         close_queue(engine)

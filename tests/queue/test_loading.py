@@ -20,8 +20,8 @@ from batchrun.errors import StoreError, UsageError
 from batchrun.queue import cancelling, clearing, family, loading, merging
 from batchrun.queue import tables as t
 from batchrun.queue.connect import scratch_queue
+from batchrun.queue.living import Living
 from batchrun.queue.loading import Loading
-from batchrun.queue.locks import Locks
 from batchrun.queue.mistakes import unbounded
 from batchrun.queue.submit import Added, Changed, RunTerms, Same, Totals
 from batchrun.queue.transaction import Transaction
@@ -30,7 +30,7 @@ from tests.queue.desk import MODEL, NOW, Desk, card, good, job, jobs, refused
 
 def begin(desk: Desk, name: str = "jobs", **more: object) -> Loading:
     """A submit of another process, not begun yet."""
-    locks = Locks(desk.engine.url.database or "")
+    locks = Living(desk.engine.url.database or "")
     given: dict[str, object] = {"name": name, "sources": ["jobs.jsonl"], **more}
     return Loading(desk.engine, locks, card(pid=3), **given)  # type: ignore[arg-type]  # the caller's own
 
@@ -55,7 +55,7 @@ def test_a_submit_that_cannot_begin_lets_go_of_everything(
     def fails(*_: object, **__: object) -> None:
         raise StoreError("no")
 
-    owner = {"clear_dead": clearing, "hold": Locks, "prepare": family}[where]
+    owner = {"clear_dead": clearing, "hold": Living, "prepare": family}[where]
     monkeypatch.setattr(owner, where, fails)
     before = desk.engine.pool.checkedout()  # type: ignore[attr-defined]  # a queue pool
     loads = begin(desk)
@@ -157,9 +157,9 @@ DIE = """
 import os, signal, sys
 from batchrun.queue.connect import open_queue
 from batchrun.queue.loading import Loading
-from batchrun.queue.locks import Locks
+from batchrun.queue.living import Living
 from tests.queue.desk import card, jobs
-with Loading(open_queue(sys.argv[1]), Locks(sys.argv[1]), card(), name="jobs", sources=["f"]) as loading:
+with Loading(open_queue(sys.argv[1]), Living(sys.argv[1]), card(), name="jobs", sources=["f"]) as loading:
     loading.add(jobs(str(n) for n in range(100)))
     os.kill(os.getpid(), signal.SIGKILL)
 """
@@ -283,7 +283,7 @@ def test_a_submit_that_is_only_looked_at_finds_the_same_mistakes_and_stores_no_r
 def test_a_scratch_queue_is_gone_in_the_end() -> None:
     with scratch_queue(simulated=False) as engine:
         path = Path(engine.url.database or "")
-        with begin(Desk(engine, Locks(path))) as submit:
+        with begin(Desk(engine, Living(path))) as submit:
             submit.add(jobs("aba"))
             assert [problem.code for problem in submit.draft().problems] == ["BR101"]
         assert path.stat().st_mode & 0o077 == path.parent.stat().st_mode & 0o077 == 0

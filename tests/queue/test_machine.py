@@ -32,7 +32,7 @@ from batchrun.core.states import FINAL, OUT, State, sources_of
 from batchrun.queue import cancelling, retrying
 from batchrun.queue import tables as t
 from batchrun.queue.connect import close_queue, open_queue
-from batchrun.queue.locks import Locks
+from batchrun.queue.living import Living
 from batchrun.queue.store import QueueStore
 from batchrun.queue.submit import Changed, RunTerms
 from batchrun.queue.writing import Inline
@@ -120,7 +120,7 @@ class Queue(RuleBasedStateMachine):
         path.write_bytes(template())
         self.engine = open_queue(path)
         sa.event.listen(self.engine, "checkout", lambda db, *_: db.execute("PRAGMA synchronous=OFF"))  # for speed
-        self.locks = Locks(path)
+        self.locks = Living(path)
         self.desk = Desk(self.engine, self.locks)
         self.jobs: dict[str, Model] = {}
         self.on_crash = on_crash

@@ -8,8 +8,8 @@ import pytest
 
 from batchrun.errors import UsageError
 from batchrun.queue import clearing
+from batchrun.queue.living import Living
 from batchrun.queue.loading import Loading
-from batchrun.queue.locks import Locks
 from batchrun.queue.writing import Op, T, perform_now
 from tests.queue.desk import NOW, Desk, card, jobs
 
@@ -17,7 +17,7 @@ CLEARED = "taken for dead, and its jobs were cleared"
 
 
 def begin(desk: Desk, boot: str) -> Loading:
-    locks = Locks(desk.engine.url.database or "")
+    locks = Living(desk.engine.url.database or "")
     return Loading(desk.engine, locks, card(pid=3, boot=boot), name="jobs", sources=["jobs.jsonl"])
 
 

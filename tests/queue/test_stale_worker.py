@@ -8,7 +8,7 @@ import pytest
 
 from batchrun.core.claim import Kept
 from batchrun.errors import WorkerBusy
-from batchrun.queue.locks import Locks
+from batchrun.queue.living import Living
 from batchrun.queue.store import QueueStore
 from batchrun.queue.writing import Inline
 from tests.queue.desk import NOW, Desk, card, good, jobs
@@ -17,7 +17,7 @@ from tests.queue.desk import NOW, Desk, card, good, jobs
 def another_takes_over(desk: Desk) -> None:
     """Somebody deletes the locks of who stands still, and begins anew."""
     shutil.rmtree(desk.locks.folder)
-    store = QueueStore(Inline(desk.engine), Locks(desk.engine.url.database or ""))
+    store = QueueStore(Inline(desk.engine), Living(desk.engine.url.database or ""))
     worker = desk.wait(store.register(card(2, boot="another boot")))
     desk.wait(store.recover(worker, NOW))
     desk.wait(store.leave(worker))

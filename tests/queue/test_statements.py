@@ -23,7 +23,7 @@ from batchrun.queue import cancelling, finish, jobs, recovery, runs, transaction
 from batchrun.queue import tables as t
 from batchrun.queue.bodies import SharedParts
 from batchrun.queue.connect import close_queue, open_queue
-from batchrun.queue.locks import Locks
+from batchrun.queue.living import Living
 from batchrun.queue.statement import Statement, columns_of, lit, param
 from batchrun.queue.transaction import Transaction
 from tests.queue.desk import MODEL, NOW, Desk, dropped, ending, good
@@ -218,7 +218,7 @@ def test_nothing_gets_slower_as_jobs_get_more(tmp_path: Path) -> None:
     costs = []
     for n in (10_000, 200_000):
         engine = open_queue(tmp_path / f"{n}.db")
-        desk = Desk(engine, Locks(tmp_path / f"{n}.db"))
+        desk = Desk(engine, Living(tmp_path / f"{n}.db"))
         fill(desk, n)
         costs.append(cost(desk))
         close_queue(engine)
@@ -253,7 +253,7 @@ def test_each_step_of_a_cancel_costs_the_same_however_many_jobs_there_are(tmp_pa
     dearest = []
     for n in (2_000, 20_000):
         engine = open_queue(tmp_path / f"{n}.db")
-        desk = Desk(engine, Locks(tmp_path / f"{n}.db"))
+        desk = Desk(engine, Living(tmp_path / f"{n}.db"))
         fill_to_cancel(desk, n)
         taken = []
         done = 1

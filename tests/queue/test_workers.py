@@ -20,22 +20,22 @@ from batchrun.core.job import Millis, RunId, WorkerId
 from batchrun.errors import StoreError, WorkerBusy
 from batchrun.queue import cancelling
 from batchrun.queue import tables as t
-from batchrun.queue.locks import Locks
+from batchrun.queue.living import Living
 from batchrun.queue.store import QueueStore
 from batchrun.queue.submit import RunTerms
 from batchrun.queue.writing import Inline
 from tests.queue.desk import MODEL, NOW, Desk, card, dropped, good, jobs
 
 
-def other(desk: Desk) -> tuple[QueueStore, Locks]:
+def other(desk: Desk) -> tuple[QueueStore, Living]:
     """The store of another process."""
-    locks = Locks(desk.engine.url.database or "")
+    locks = Living(desk.engine.url.database or "")
     return QueueStore(Inline(desk.engine), locks), locks
 
 
-def alone(desk: Desk) -> tuple[QueueStore, Locks]:
+def alone(desk: Desk) -> tuple[QueueStore, Living]:
     """The store of another process that wants nobody beside it."""
-    locks = Locks(desk.engine.url.database or "")
+    locks = Living(desk.engine.url.database or "")
     return QueueStore(Inline(desk.engine), locks, exclusive=True), locks
 
 
@@ -175,10 +175,10 @@ def test_a_cancel_that_died_on_the_way_is_ended_by_the_next_worker(desk: Desk, m
 
 HOLD = """
 import sys
-from batchrun.queue.locks import Locks
+from batchrun.queue.living import Living
 from batchrun.core.claim import WorkerCard
 import os
-locks = Locks(sys.argv[1])
+locks = Living(sys.argv[1])
 card = WorkerCard(pid=os.getpid(), host="there", boot="boot", version="1", command="batchrun run", started=0)
 locks.hold_run(card)
 locks.hold(int(sys.argv[2]), card)
@@ -211,7 +211,7 @@ def database(tmp_path: Path) -> Path:
 
 
 def test_a_lock_lives_as_long_as_its_process(database: Path) -> None:
-    locks = Locks(database)
+    locks = Living(database)
     with process(database) as other_process:
         assert locks.alive(WorkerId(1)) is True
         with pytest.raises(WorkerBusy, match=f"pid {other_process.pid} on host there"):
@@ -229,7 +229,7 @@ def test_a_lock_lives_as_long_as_its_process(database: Path) -> None:
 def test_the_dead_stay_dead_however_many_look_at_once(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from batchrun.queue import locks as module
 
-    dead = Locks(database)
+    dead = Living(database)
     dead.hold(WorkerId(1))
     dead.close()
     real = module._lock
@@ -239,20 +239,20 @@ def test_the_dead_stay_dead_however_many_look_at_once(database: Path, monkeypatc
         held = real(fd, how)
         if not told:  # while the first one looks, a second one does
             told.append(None)
-            told.append(Locks(database).alive(WorkerId(1)))
+            told.append(Living(database).alive(WorkerId(1)))
         return held
 
     monkeypatch.setattr(module, "_lock", lock)
-    assert Locks(database).alive(WorkerId(1)) is False
+    assert Living(database).alive(WorkerId(1)) is False
     assert told == [None, False]
 
 
 def test_a_child_does_not_keep_the_lock_of_its_dead_parent(database: Path) -> None:
-    locks = Locks(database)
+    locks = Living(database)
     locks.hold(WorkerId(1))
     with subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE) as child:
         locks.close()
-        assert Locks(database).alive(WorkerId(1)) is False
+        assert Living(database).alive(WorkerId(1)) is False
         assert child.stdin is not None
         child.stdin.close()
 
@@ -260,7 +260,7 @@ def test_a_child_does_not_keep_the_lock_of_its_dead_parent(database: Path) -> No
 def test_only_their_owner_can_see_the_locks(database: Path) -> None:
     before = os.umask(0)
     try:
-        locks = Locks(database)
+        locks = Living(database)
         locks.hold_run(card())
     finally:
         os.umask(before)
@@ -272,7 +272,7 @@ def test_only_their_owner_can_see_the_locks(database: Path) -> None:
 def test_a_link_to_the_database_leads_to_the_same_locks(tmp_path: Path, database: Path) -> None:
     database.touch()
     (tmp_path / "link.db").symlink_to(database)
-    assert Locks(tmp_path / "link.db").folder == Locks(database).folder
+    assert Living(tmp_path / "link.db").folder == Living(database).folder
 
 
 def test_whoever_locks_a_file_that_was_removed_meanwhile_locks_the_new_one(
@@ -280,7 +280,7 @@ def test_whoever_locks_a_file_that_was_removed_meanwhile_locks_the_new_one(
 ) -> None:
     from batchrun.queue import locks as module
 
-    real, path = module._lock, Locks(database).folder / "run.lock"
+    real, path = module._lock, Living(database).folder / "run.lock"
     removals = iter([path.unlink])
 
     def lock(fd: int, how: int) -> bool:
@@ -290,11 +290,11 @@ def test_whoever_locks_a_file_that_was_removed_meanwhile_locks_the_new_one(
         return held
 
     monkeypatch.setattr(module, "_lock", lock)
-    locks = Locks(database)
+    locks = Living(database)
     locks.hold_run(card(), exclusive=True)
     monkeypatch.undo()
     with pytest.raises(WorkerBusy):
-        Locks(database).hold_run(card(2))
+        Living(database).hold_run(card(2))
     locks.close()
 
 
@@ -328,15 +328,15 @@ def test_a_database_that_came_without_its_locks_is_taken_over(desk: Desk, gone: 
 def test_a_lock_folder_that_cannot_be_used_is_said_so(database: Path) -> None:
     Path(f"{database}-locks").write_text("in the way")
     with pytest.raises(StoreError, match=r"the lock folder .* cannot be used"):
-        Locks(database).hold_run(card())
+        Living(database).hold_run(card())
 
 
 def test_a_card_that_is_being_written_keeps_nobody_from_being_told(database: Path) -> None:
-    locks = Locks(database)
+    locks = Living(database)
     locks.hold_run(card(), exclusive=True)
     (locks.folder / "run.lock").write_text('{"pid": 1')
     with pytest.raises(WorkerBusy, match="already running here"):
-        Locks(database).hold_run(card(2))
+        Living(database).hold_run(card(2))
     locks.close()
 
 
@@ -361,10 +361,10 @@ def test_beside_who_is_alone_nobody_works(desk: Desk) -> None:
 def test_who_looks_for_a_moment_keeps_nobody_from_working(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from batchrun.queue import locks as module
 
-    looking = Locks(database)
+    looking = Living(database)
     looking.hold_run(card(), exclusive=True)
     monkeypatch.setattr(module.time, "sleep", lambda _: looking.close())
-    locks = Locks(database)
+    locks = Living(database)
     locks.hold_run(card(2))
     locks.close()
 
@@ -416,7 +416,7 @@ import asyncio, sys
 from batchrun.core.claim import WorkerCard
 from batchrun.queue import workers
 from batchrun.queue.connect import open_queue
-from batchrun.queue.locks import Locks
+from batchrun.queue.living import Living
 from batchrun.queue.store import QueueStore
 from batchrun.queue.writing import Writer, perform_now
 
@@ -426,7 +426,7 @@ async def main():
     worker = perform_now(engine, lambda tx: workers.enter(tx, "worker", card))
     perform_now(engine, lambda tx: workers.arrive(tx, worker))
     writer = Writer(engine)
-    store = QueueStore(writer, Locks(sys.argv[1]))
+    store = QueueStore(writer, Living(sys.argv[1]))
     while claims := (await store.claim(1, "{MODEL}", 3, worker, 1, None)).claims:
         for claim in claims:
             print(claim.key)

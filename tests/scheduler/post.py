@@ -15,7 +15,7 @@ from batchrun.core.job import Millis, Nanos, WorkerId
 from batchrun.core.outcome import Answer, Outcome, Refused, Reply, ServerFailed, Succeeded, Usage
 from batchrun.queue import tables as t
 from batchrun.queue.batchstore import QueueBatches
-from batchrun.queue.locks import Locks
+from batchrun.queue.living import Living
 from batchrun.queue.store import QueueStore
 from batchrun.queue.writing import Inline
 from batchrun.scheduler.attending import Attending, Looked
@@ -111,7 +111,7 @@ class Office:
         self.world = world
         self.api = Post(world.clock, judge)
         self.store: Any = QueueBatches(Inline(world.engine))
-        self.queue = QueueStore(Inline(world.engine), Locks(world.path))
+        self.queue = QueueStore(Inline(world.engine), Living(world.path))
         self.purse = Purse(max_cost)
         self.closed = False
 

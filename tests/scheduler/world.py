@@ -23,7 +23,7 @@ from batchrun.core.job import Millis, Nanos, RunId
 from batchrun.queue import tables as t
 from batchrun.queue.batchstore import QueueBatches
 from batchrun.queue.connect import open_queue
-from batchrun.queue.locks import Locks
+from batchrun.queue.living import Living
 from batchrun.queue.store import QueueStore
 from batchrun.queue.writing import Inline
 from batchrun.scheduler.run import Pass
@@ -218,7 +218,7 @@ class World:
         **changes: Any,
     ) -> Ended | None:
         """One life of the program: how its pass ended, or None if it died."""
-        locks = Locks(self.path)
+        locks = Living(self.path)
         store = MortalStore(
             QueueStore(Inline(self.engine), locks),
             self.clock,
