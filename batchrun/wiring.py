@@ -25,13 +25,14 @@ from batchrun.core.events import Trouble
 from batchrun.core.job import Nanos, RunId
 from batchrun.core.ports import BatchApi, Clock, Sink, TokenCounter, Transport
 from batchrun.core.secrets import redacted
+from batchrun.core.server import is_server
 from batchrun.errors import Exit
 from batchrun.settings import Credential, Settings
 
 if TYPE_CHECKING:
     from batchrun.claude.client import Client
     from batchrun.core.hook import Pending
-    from batchrun.queue.living import Living
+    from batchrun.queue.presence import Presence
     from batchrun.queue.writing import Writer
     from batchrun.scheduler.hooks import Hooks
     from batchrun.scheduler.shutdown import Shutdown
@@ -84,14 +85,13 @@ def run_pass(settings: Settings, wish: Wish, sink: Sink, *, ready: Callable[[], 
     be, alone, KeyRefused without a usable key, UsageError for settings that make no sense, StoreError if the database
     gives up. *ready* is called once the work begins.
     """
-    from batchrun.queue.connect import open_queue
-    from batchrun.queue.living import Living
+    from batchrun.queue.connect import open_queue, presence_of
     from batchrun.queue.writing import Writer
 
     credential = None if settings.simulate else settings.credential()
     tables = settings.tables()
     engine = open_queue(settings.db, simulated=settings.simulate)
-    locks = Living(settings.db)
+    locks = presence_of(engine)
     try:
         locks.hold_run(card(), exclusive=wish.exclusive)  # before anything heavy is imported
     except BaseException:
@@ -105,6 +105,7 @@ def run_pass(settings: Settings, wish: Wish, sink: Sink, *, ready: Callable[[], 
         return asyncio.run(_pass(settings, wish, sink, credential, tables, Writer(engine, trouble), locks, ready))
     finally:
         locks.close()
+        engine.dispose()
 
 
 async def _pass(
@@ -114,7 +115,7 @@ async def _pass(
     credential: Credential | None,
     tables: Tables,
     writer: Writer,
-    locks: Living,
+    locks: Presence,
     ready: Callable[[], None] | None,
 ) -> Ended:
     from batchrun.queue.batchstore import QueueBatches
@@ -341,7 +342,12 @@ async def _client(
 
 
 def _shelf(settings: Settings) -> Shelf:
-    """Where the simulated API keeps its batches: beside the database, for they outlive this process as it does."""
+    """Where the simulated API keeps its batches: beside the database, for they outlive this process as it does.
+
+    Beside a server there is no place: then they are in the working folder.
+    """
     from batchrun.simulator.shelf import Shelf
 
+    if is_server(settings.db):
+        return Shelf(Path("batchrun-simulated-api").absolute())
     return Shelf(Path(f"{os.path.realpath(settings.db)}-api"))

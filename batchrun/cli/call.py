@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from batchrun.cli.screen import Screen
 from batchrun.core.job import Millis
+from batchrun.core.server import is_server, without_password
 from batchrun.errors import UsageError
 
 if TYPE_CHECKING:
@@ -92,7 +93,9 @@ class Call:
         from batchrun.report.cures import word
 
         words = ["--simulate"] if self.flags.simulate else []
-        for flag, value in (("--db", self.flags.db), ("--config-file", self.flags.config_file)):
+        db = self.flags.db
+        db = without_password(db) if is_server(db) and db is not None else db
+        for flag, value in (("--db", db), ("--config-file", self.flags.config_file)):
             if value is not None:
                 words += [flag, word(value)]
         if not words:
@@ -114,13 +117,13 @@ class Call:
         """The queue, to look at. Raises UsageError where there is none."""
         from batchrun.queue.reading import NoQueue, OldSchema, Reading
 
-        path = Path(self.settings.db)
+        place = self.settings.db
         try:
             try:
-                reading = Reading.open(path)
+                reading = Reading.open(place)
             except OldSchema:
-                _upgrade(path)
-                reading = Reading.open(path)
+                _upgrade(place)
+                reading = Reading.open(place)
         except NoQueue as none:
             if self._simulated_instead():
                 none.hint = "there is a simulated one: add --simulate"
@@ -141,8 +144,8 @@ class Call:
         )
 
 
-def _upgrade(path: Path) -> None:
+def _upgrade(place: str) -> None:
     """Bring the queue of an older batchrun up to date; it takes a second, once."""
     from batchrun.queue.connect import close_queue, open_queue
 
-    close_queue(open_queue(path, simulated=None, create=False))
+    close_queue(open_queue(place, simulated=None, create=False))

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from pathlib import Path
 
 import click
 from click.shell_completion import CompletionItem, get_completion_class
@@ -84,7 +83,7 @@ def selections(ctx: click.Context, _: click.Parameter, beginning: str) -> list[C
 def _asked(ctx: click.Context, look: Look) -> list[str]:
     """What *look* finds in the queue that the flags typed so far lead to."""
     try:
-        with closing(Reading.open(Path(ctx.find_root().ensure_object(Call).settings.db))) as reading:
+        with closing(Reading.open(ctx.find_root().ensure_object(Call).settings.db)) as reading:
             return list(look(reading))
     except Exception:  # noqa: BLE001  # no queue, no settings, no right to read: nothing to offer
         return []

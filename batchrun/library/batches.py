@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 from batchrun.clock import SystemClock
 from batchrun.core.batch import BatchState, Item, Processing, Remote, Ticket, ticket_of
@@ -58,7 +57,7 @@ def listed(settings: Settings) -> Listed:
 
 def named(settings: Settings, ref: str) -> BatchRow:
     """The batch of ours that *ref* names. Raises UsageError."""
-    with Reading.open(Path(settings.db)) as reading:
+    with Reading.open(settings.db) as reading:
         row = batch_named(reading, ref)
     if row is None:
         raise UsageError(f"no batch `{ref}` in this queue", hint="`batchrun batches` lists them, as b-1 or msgbatch_…")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from random import Random
 
 from batchrun.clock import SystemClock
@@ -27,7 +26,7 @@ class Left:
 
 def left_of(settings: Settings, ref: str, counted: dict[str, float] | None = None) -> Left:
     """What is left of the run *ref*; *counted* as for `outlook_of`. Raises UsageError for an unknown run."""
-    with Reading.open(Path(settings.db)) as reading:
+    with Reading.open(settings.db) as reading:
         run = reading.run(ref)
         shares = measured.left(reading, run.id)
         apart = measured.left(reading, run.id, realtime=True)
@@ -55,7 +54,7 @@ def kinds_of(settings: Settings, ref: str, *, every: bool) -> list[Kind]:
     """The unfinished jobs of the run *ref* by model, with a sample of each, or *every* one."""
     dice = Random(0)  # noqa: S311  # the same sample each time, and nothing secret
     kinds = []
-    with Reading.open(Path(settings.db)) as reading:
+    with Reading.open(settings.db) as reading:
         run = reading.run(ref)
         for model, share in measured.left(reading, run.id).items():
             chosen = measured.some(reading, run.id, model, None if every else SAMPLE, dice)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from batchrun.core.choice import Choice, Mode, choose
 from batchrun.core.estimate import NOBODY, Estimate, Measured, Share, estimate, meets
@@ -155,7 +154,7 @@ def _both(
 def _measured(settings: Settings) -> Mapping[str, Measured]:
     """What answers were like in this queue; nothing where there is none, or it cannot be read just now."""
     try:
-        with Reading.open(Path(settings.db)) as reading:
+        with Reading.open(settings.db) as reading:
             return measured(reading)
     except BatchrunError:  # an estimate is no reason to fail
         return {}

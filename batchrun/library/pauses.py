@@ -5,7 +5,6 @@ from __future__ import annotations
 import getpass
 import os
 from collections.abc import Sequence
-from pathlib import Path
 
 from batchrun.clock import SystemClock
 from batchrun.core.events import Event, Paused, Trouble
@@ -32,7 +31,7 @@ def pause(
     """
     now = SystemClock().wall()
     words = f"by {_who()}: {redacted(reason.strip())}" if reason.strip() else f"by {_who()}"
-    with Reading.open(Path(settings.db)) as reading:
+    with Reading.open(settings.db) as reading:
         subjects = _subjects(reading, run, model, every=every)
 
     def write(tx: Transaction) -> Sequence[Pause]:
@@ -53,7 +52,7 @@ def resume(settings: Settings, run: str | None = None, model: str | None = None)
 
     Returns those that stood. Raises UsageError if there is no such queue or run.
     """
-    with Reading.open(Path(settings.db)) as reading:
+    with Reading.open(settings.db) as reading:
         found = None if run is None else reading.run(run)
 
     def keeps(pause: Pause) -> bool:

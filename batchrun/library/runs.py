@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from batchrun.clock import SystemClock
@@ -133,13 +132,13 @@ class Doomed:
 
 def doomed(settings: Settings, refs: Sequence[str]) -> list[Doomed]:
     """The runs that *refs* name. Raises UnknownRun."""
-    with Reading.open(Path(settings.db)) as reading:
+    with Reading.open(settings.db) as reading:
         return _doomed(settings, reading, [reading.run(ref) for ref in dict.fromkeys(refs)])
 
 
 def old(settings: Settings, before: Millis) -> list[Doomed]:
     """The runs that were over before that moment."""
-    with Reading.open(Path(settings.db)) as reading:
+    with Reading.open(settings.db) as reading:
         over = [run for run, _ in runlist.runs(reading) if (at := runlist.ended(run)) is not None and at < before]
         return _doomed(settings, reading, over)
 
@@ -181,7 +180,7 @@ def remove(settings: Settings, chosen: Sequence[Doomed], events_before: Millis |
 
 
 def _run(settings: Settings, ref: str) -> RunSummary:
-    with Reading.open(Path(settings.db)) as reading:
+    with Reading.open(settings.db) as reading:
         found = reading.run(ref)
     if found.name.startswith("~"):
         raise UnknownRun(f"run {found.ref} is being added or removed")

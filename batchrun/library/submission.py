@@ -21,15 +21,15 @@ from batchrun.jobfile.reading import digest_of
 from batchrun.library.inputs import STDIN, Inputs
 from batchrun.library.jobfiles import Collecting, Seen, rules_of
 from batchrun.library.outlook import Outlook, Whereto, outlook
-from batchrun.queue.connect import close_queue, open_queue, scratch_queue
+from batchrun.queue.connect import close_queue, open_queue, presence_of, scratch_queue
 from batchrun.queue.family import unchanged
-from batchrun.queue.living import Living
 from batchrun.queue.loading import Loading
 from batchrun.queue.mistakes import unbounded
 from batchrun.queue.reading import Reading
 from batchrun.queue.submit import Added, Changed, RunTerms, Same
 from batchrun.queue.writing import perform_now
 from batchrun.settings import Settings
+from batchrun.settings.database import exists
 from batchrun.settings.tables import Tables
 
 AHEAD = 1_000
@@ -120,7 +120,7 @@ class Submission:
         """Of the inputs, if it can be told and may settle the matter: terms have to be looked at anew."""
         wanted = self._wanted
         terms = wanted.terms is not None and wanted.terms.columns()
-        if wanted.again or terms or wanted.changed is not None or not Path(self._settings.db).exists():
+        if wanted.again or terms or wanted.changed is not None or not exists(self._settings.db):
             return None
         return digest_of(wanted.inputs.sources, wanted.inputs.given)
 
@@ -159,7 +159,7 @@ class Submission:
             return  # that was all
         hopeless = self._dry or collecting.problems.errors > 0
         self._loading = loading = self._opened(
-            collecting.reading.files, scratch=hopeless and not Path(self._settings.db).exists()
+            collecting.reading.files, scratch=hopeless and not exists(self._settings.db)
         )
         if self._dry:
             loading.only_look()
@@ -191,7 +191,7 @@ class Submission:
             mode=Mode(terms.mode or settings.mode), deadline=terms.deadline, hours=terms.hours or settings.hours
         )
         if draft is not None and not draft.fresh:
-            with Reading.open(Path(settings.db)) as reading:
+            with Reading.open(settings.db) as reading:
                 run = reading.run(f"r-{draft.run}")
             whereto = Whereto(
                 mode=Mode(terms.mode or run.mode),
@@ -215,12 +215,12 @@ class Submission:
         if scratch:
             engine = self._open.enter_context(scratch_queue(simulated=settings.simulate))
         else:
-            self.new_database = not Path(settings.db).exists()
+            self.new_database = not exists(settings.db)
             engine = open_queue(settings.db, simulated=settings.simulate)
             self._open.callback(close_queue, engine)
         loading = Loading(
             engine,
-            Living(str(engine.url.database)),
+            presence_of(engine),
             wiring.card(),
             name=self.name,
             sources=files,

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from batchrun.clock import SystemClock
@@ -71,7 +70,7 @@ def retry(
     change = (
         None if not members else Change(members=_sound(members, rules), measure=partial(_measured, rules, Shapes()))
     )
-    with Reading.open(Path(settings.db)) as reading:
+    with Reading.open(settings.db) as reading:
         summary = reading.run(run)
     done = Returned(run=summary)
 
@@ -95,7 +94,7 @@ def retry(
         found = retrying.retry(perform, summary.id, SystemClock().wall(), chosen, change=change, dry=dry, asks=asks)
     done.queued, done.left = found.queued, found.left
     if selection is not None and not done.back and not found.left:
-        with Reading.open(Path(settings.db)) as reading:
+        with Reading.open(settings.db) as reading:
             raise answers.unmatched(reading, summary.id, summary.name, selection)
     return done
 
@@ -145,7 +144,7 @@ class Stoppable:
 
 def stoppable(settings: Settings, run: str, selection: Selection | None = None) -> Stoppable:
     """What there is to stop. Raises UsageError for an unknown run, NothingMatched if *selection* fits no job at all."""
-    with Reading.open(Path(settings.db)) as reading:
+    with Reading.open(settings.db) as reading:
         summary = reading.run(run)
         if selection is None:
             return Stoppable(run=summary, selection=None, jobs=summary.left, sent=summary.sent)
@@ -164,7 +163,7 @@ def cancel(settings: Settings, what: Stoppable) -> Cancelled:
         if what.selection is None:
             return cancel_run(perform, what.run.id, now)
         done = Cancelled()
-        with Reading.open(Path(settings.db)) as reading:
+        with Reading.open(settings.db) as reading:
             for found in answers.chosen(reading, what.run.id, what.selection):
                 for at in range(0, len(found), SOME):
                     done += perform(partial(_cancel, found[at : at + SOME], now))

@@ -49,7 +49,8 @@ _ANSWERED = "EXISTS (SELECT 1 FROM results w WHERE w.job = j.id AND w.winning = 
 
 _TOKENS = ("input", "output", "thinking", "cache_read", "cache_write_5m", "cache_write_1h")
 _TURNS = f"""
-SELECT {", ".join(f"SUM(COALESCE(a.{name}, 0))" for name in _TOKENS)}, SUM(a.cost), SUM(a.cost IS NULL)
+SELECT {", ".join(f"SUM(COALESCE(a.{name}, 0))" for name in _TOKENS)}, SUM(a.cost),
+       COUNT(*) FILTER (WHERE a.cost IS NULL)
 FROM attempts a JOIN jobs j ON j.id = a.job JOIN results s ON s.job = a.job AND s.attempt = a.n
 WHERE a.job = ? AND a.n <= ? AND a.n >= j.asked AND (s.winning = 1 OR s.stop_reason = 'pause_turn')
 """

@@ -15,10 +15,13 @@ import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from batchrun.core.server import is_server, without_password
 from batchrun.errors import StoreError
 from batchrun.queue import migrate
 from batchrun.queue.faults import fault_of
+from batchrun.queue.living import Living
 from batchrun.queue.place import place_of
+from batchrun.queue.presence import Presence
 
 OLDEST = (3, 35, 0)
 """The first SQLite with RETURNING (2021-03)."""
@@ -35,10 +38,16 @@ PRAGMAS = (
 def open_queue(path: str | Path, simulated: bool | None = False, *, create: bool = True) -> sa.Engine:
     """The engine of the queue at *path*, with its tables as this program knows them; made anew if it is missing.
 
+    *path* is a file, or the URL of a database on a PostgreSQL server.
+
     *simulated* must agree with what the queue was made for (None: either): answers of the simulator and of Claude
     never mix. Raises UsageError or SchemaError for a path that is no queue of ours, StoreError if the file cannot be
     used.
     """
+    if is_server(path):
+        from batchrun.queue import postgres  # noqa: PLC0415  # only whoever has a server needs it
+
+        return _furnished(postgres.engine_of(str(path)), without_password(str(path)), simulated)
     if sqlite3.sqlite_version_info < OLDEST:
         raise StoreError(
             f"this Python's SQLite is {sqlite3.sqlite_version}; batchrun needs 3.35",
@@ -66,7 +75,7 @@ def scratch_queue(*, simulated: bool) -> Iterator[sa.Engine]:
 def _furnished(engine: sa.Engine, path: str | Path, simulated: bool | None) -> sa.Engine:
     try:
         migrate.ensure(engine, simulated=simulated)
-    except (sa.exc.DBAPIError, sqlite3.Error) as error:
+    except (sa.exc.DBAPIError, engine.dialect.loaded_dbapi.Error) as error:
         engine.dispose()
         fault = fault_of(error)
         if fault is None:
@@ -76,6 +85,15 @@ def _furnished(engine: sa.Engine, path: str | Path, simulated: bool | None) -> s
         engine.dispose()
         raise
     return engine
+
+
+def presence_of(engine: sa.Engine) -> Presence:
+    """Who is alive in the queue of *engine*, and this process among them."""
+    if engine.dialect.name == "sqlite":
+        return Living(engine.url.database or "")
+    from batchrun.queue.leases import Leases  # noqa: PLC0415  # only whoever has a server needs it
+
+    return Leases(engine)
 
 
 def engine_of(real: Path) -> sa.Engine:
@@ -115,6 +133,9 @@ def _begin_log(connection: sqlite3.Connection, database: str) -> None:
 
 def close_queue(engine: sa.Engine) -> None:
     """Leave the file whole: what is in the write-ahead log goes into it, unless somebody reads just now."""
+    if engine.dialect.name != "sqlite":
+        engine.dispose()
+        return
     with contextlib.suppress(sa.exc.DBAPIError, sqlite3.Error):
         connection: Any = engine.raw_connection()
         try:

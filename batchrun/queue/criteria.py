@@ -41,7 +41,7 @@ def answer_fits(body: str, schema: str | None) -> str | None:
 class Criteria:
     """`sql` stands behind WHERE or AND; the `?` in it are `values`, in order."""
 
-    sql: str = "1"
+    sql: str = "TRUE"
     values: tuple[str, ...] = ()
     few: bool = False  #: it names jobs by their whole keys: an index finds them, however large the run
 
@@ -72,7 +72,7 @@ def _term(term: Term, values: list[str]) -> str:
     if several is not None:
         fits = f"EXISTS (SELECT 1 FROM ({several}) v WHERE {fits})"
     # Where nothing is there, it fits no pattern: NULL is as good as false, but not under NOT.
-    return f"NOT COALESCE({fits}, 0)" if term.negated else f"({fits})"
+    return f"NOT COALESCE({fits}, FALSE)" if term.negated else f"({fits})"
 
 
 def _names_jobs(term: Term) -> bool:

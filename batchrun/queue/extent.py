@@ -61,3 +61,33 @@ def extent(reading: Reading) -> Extent:
         rows=rows,
         rewound=rewound(reading),
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerExtent:
+    """Of a queue on a server; its size is in bytes, and is that of the whole database."""
+
+    place: str
+    size: int
+    schema: str
+    postgresql: str
+    simulated: bool
+    created: Millis
+    queue: str
+    rows: dict[str, int]
+
+
+def extent_of_server(reading: Reading) -> ServerExtent:
+    """Counts every row."""
+    with reading.moment():
+        meta = dict(reading.rows("SELECT key, value FROM meta"))
+        return ServerExtent(
+            place=reading.place,
+            size=reading.rows("SELECT pg_database_size(current_database())")[0][0],
+            schema=VERSION,
+            postgresql=reading.rows("SHOW server_version")[0][0],
+            simulated=reading.simulated,
+            created=Millis(int(meta["created"])),
+            queue=meta["queue"],
+            rows={name: reading.rows(f"SELECT COUNT(*) FROM {name}")[0][0] for name in TABLES},
+        )

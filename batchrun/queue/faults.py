@@ -1,8 +1,9 @@
-"""What an error of SQLite means: time heals it, or nothing does, or it is the fault of the one who asked."""
+"""What an error of the database means: time heals it, or nothing does, or it is the fault of the one who asked."""
 
 from __future__ import annotations
 
 import sqlite3
+import sys
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -18,6 +19,7 @@ class Fault:
     message: str
     hint: str
     lasting: bool = False
+    lost: bool = False  #: the connection is gone, and with it the word on whether the last commit was kept
 
     def raised(self, path: object) -> BatchrunError:
         kind = SchemaError if self.code == "no_database" else StoreError
@@ -76,11 +78,73 @@ _FAULTS = {
 }
 
 
+_LOST = Fault(
+    code="lost",
+    message="the PostgreSQL server cannot be reached",
+    hint="see whether it runs; nothing stored is lost",
+    lost=True,
+)
+CONFLICT = Fault(
+    code="conflict",
+    message="several transactions wanted the same rows",
+    hint="try again; nothing stored is lost",
+)
+_SERVER_BUSY = Fault(
+    code="busy",
+    message="another session keeps the tables locked",
+    hint="see who: `SELECT * FROM pg_stat_activity WHERE wait_event_type = 'Lock'`",
+)
+_STANDBY = Fault(
+    code="read_only",
+    message="the server takes no writes: a standby, or made read-only",
+    hint="`?target_session_attrs=read-write` in the URL finds the primary among several hosts",
+    lost=True,  # another connection may lead to a server that takes them
+)
+_RIGHTS = Fault(
+    code="rights",
+    message="the role may not do this with the tables",
+    hint="the role that made the tables may: see docs/howto/postgres.md",
+    lasting=True,
+)
+_OTHER_TABLES = Fault(
+    code="other_tables",
+    message="the tables are not those that were there when this began",
+    hint="was the database dropped, restored or upgraded meanwhile? begin anew",
+    lasting=True,
+)
+
+_STATES = {
+    "53100": _FULL,
+    "53200": _MEMORY,
+    "53300": _LOST,  # too many connections
+    "53": _MEMORY,
+    "08": _LOST,
+    "57P": _LOST,  # it is shut down, crashed, or starts just now
+    "57": CONFLICT,  # a statement was cancelled
+    "58": _IO,
+    "25006": _STANDBY,
+    "25P": _LOST,  # a transaction took too long: the session is over
+    "40": CONFLICT,
+    "55P03": _SERVER_BUSY,
+    "42501": _RIGHTS,
+    "42P01": _OTHER_TABLES,
+    "42703": _OTHER_TABLES,
+    "XX001": _CORRUPT,
+    "XX002": _CORRUPT,
+}
+"""By SQLSTATE, or how it begins (postgresql.org/docs/18/errcodes-appendix.html)."""
+
+
 def fault_of(error: BaseException) -> Fault | None:
     """The fault behind *error*; None if the database is well and what was asked of it was wrong."""
     cause = error.orig if isinstance(error, sa.exc.DBAPIError) else error
-    if not isinstance(cause, sqlite3.Error):
+    if isinstance(cause, sqlite3.Error):
+        # Extended names begin with the primary one: SQLITE_IOERR_WRITE, SQLITE_BUSY_SNAPSHOT.
+        name = getattr(cause, "sqlite_errorname", None) or ""
+        return _FAULTS.get("_".join(name.split("_")[:2]))
+    psycopg = sys.modules.get("psycopg")  # where nobody imported it nothing comes from it
+    if psycopg is None or not isinstance(cause, psycopg.Error):
         return None
-    # Extended names begin with the primary one: SQLITE_IOERR_WRITE, SQLITE_BUSY_SNAPSHOT.
-    name = getattr(cause, "sqlite_errorname", None) or ""
-    return _FAULTS.get("_".join(name.split("_")[:2]))
+    if cause.sqlstate is None:
+        return _LOST if isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError) else None
+    return next((fault for n in (5, 3, 2) if (fault := _STATES.get(cause.sqlstate[:n])) is not None), None)

@@ -195,6 +195,7 @@ class Loading:
 
     def _check(self, tx: Transaction) -> None:
         """Raises UsageError if somebody took this loader for dead and cleared what it had loaded."""
+        self._locks.renew(tx, self._worker)
         if tx.row(_OURS, it=self._run, called=self._staged) is None:
             raise UsageError(
                 "this submit stood still, was taken for dead, and its jobs were cleared; nothing was added",

@@ -21,7 +21,7 @@ FROM (SELECT * FROM attempts ORDER BY rowid DESC LIMIT ?) a JOIN jobs j ON j.id 
 WHERE a.output > 0 GROUP BY j.model HAVING COUNT(*) >= ?
 """
 _LEFT = """
-SELECT model, COUNT(*), SUM(est_input), SUM(max_tokens), COALESCE(SUM(worst), 0), SUM(worst IS NULL)
+SELECT model, COUNT(*), SUM(est_input), SUM(max_tokens), COALESCE(SUM(worst), 0), COUNT(*) FILTER (WHERE worst IS NULL)
 FROM jobs WHERE run = ? AND finished IS NULL AND way >= ? GROUP BY model ORDER BY model
 """
 _UNFINISHED = "SELECT id FROM jobs WHERE run = ? AND finished IS NULL AND model = ? ORDER BY seq"

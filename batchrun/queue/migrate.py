@@ -10,11 +10,11 @@ from pathlib import Path
 import sqlalchemy as sa
 
 import batchrun
-from batchrun.errors import SchemaError, UsageError
+from batchrun.errors import SchemaError, UsageError, WorkerBusy
 from batchrun.queue.locks import Locks
 from batchrun.queue.schema import VERSION
 from batchrun.queue.tables import meta
-from batchrun.queue.views import VIEWS
+from batchrun.queue.views import VIEWS, views_for
 
 _ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
 
@@ -22,6 +22,8 @@ OURS = frozenset({"alembic_version", "meta"})
 """Tables that every queue has had since the first version."""
 
 _STATE = "SELECT (SELECT version_num FROM alembic_version), (SELECT value FROM meta WHERE key = 'simulated')"
+
+_WORKERS = "SELECT pid, host FROM workers WHERE lease > extract(epoch FROM clock_timestamp()) * 1000 LIMIT 1"
 
 
 def ensure(engine: sa.Engine, *, simulated: bool | None = False) -> None:
@@ -38,7 +40,7 @@ def ensure(engine: sa.Engine, *, simulated: bool | None = False) -> None:
             found = _look(connection)
             if found is None or found[0] != VERSION:
                 if found is not None:
-                    _refuse_worker(engine.url.database or "", found[0])
+                    _refuse_worker(connection, found[0])
                 _upgrade(connection)
                 if found is None:
                     _furnish(connection, simulated=bool(simulated))
@@ -51,6 +53,12 @@ def ensure(engine: sa.Engine, *, simulated: bool | None = False) -> None:
 
 def _glance(connection: sa.Connection) -> tuple[str, str] | None:
     """Schema version and 'simulated', on the driver's cursor: it begins no transaction and waits for no writer."""
+    if connection.dialect.name != "sqlite":
+        with connection.begin():
+            if not sa.inspect(connection).has_table("alembic_version"):
+                return None
+            row = connection.exec_driver_sql(_STATE).one()
+            return None if None in row else (row[0], row[1])
     cursor = connection.connection.cursor()
     try:
         cursor.execute(_STATE)
@@ -83,12 +91,15 @@ def _look(connection: sa.Connection) -> tuple[str, str] | None:
     return version, simulated
 
 
-def _refuse_worker(database: str, version: str) -> None:
+def _refuse_worker(connection: sa.Connection, version: str) -> None:
     """Whoever works with the older tables would go on to write what the newer ones do not mean."""
-    Locks(database).refuse_run(
-        f"database {database} has schema {version}, and a worker of an older batchrun is at work on it",
-        hint="let it end or stop it; whatever comes next brings the database up to date",
-    )
+    database = connection.engine.url.database or ""
+    why = f"database {database} has schema {version}, and a worker of an older batchrun is at work on it"
+    hint = "let it end or stop it; whatever comes next brings the database up to date"
+    if connection.dialect.name == "sqlite":
+        Locks(database).refuse_run(why, hint)
+    elif others := connection.exec_driver_sql(_WORKERS).all():
+        raise WorkerBusy(f"{why}: pid {others[0][0]} on host {others[0][1]}", hint)
 
 
 def not_ours(database: str | None) -> SchemaError:
@@ -120,7 +131,7 @@ def _upgrade(connection: sa.Connection) -> None:
     for name, _ in reversed(VIEWS):
         connection.exec_driver_sql(f"DROP VIEW IF EXISTS {name}")
     command.upgrade(config, "head")
-    for name, select in VIEWS:
+    for name, select in views_for(connection.dialect.name):
         connection.exec_driver_sql(f"CREATE VIEW {name} AS {select}")
 
 

@@ -71,14 +71,14 @@ class Known:
 
 _OURS = "via = 'realtime' AND ended IS NOT NULL"
 _BEATS = f"""
-SELECT a.ended / {SLOT}, j.run, r.account, j.model, COUNT(*), SUM(a.outcome = 'ok'), SUM(COALESCE(a.status = 429, 0)),
-       SUM(COALESCE(a.status = 529, 0)),
+SELECT a.ended / {SLOT}, j.run, r.account, j.model, COUNT(*), COUNT(*) FILTER (WHERE a.outcome = 'ok'),
+       COUNT(*) FILTER (WHERE a.status = 429), COUNT(*) FILTER (WHERE a.status = 529),
        SUM(COALESCE(a.input, 0) + COALESCE(a.cache_write_5m, 0) + COALESCE(a.cache_write_1h, 0)),
        SUM(COALESCE(a.output, 0))
 FROM (SELECT * FROM attempts WHERE {_OURS} AND ended >= ? ORDER BY ended DESC LIMIT ?) a
 CROSS JOIN jobs j ON j.id = a.job CROSS JOIN runs r ON r.id = j.run
 WHERE a.outcome <> 'released'
-GROUP BY 1, 2, 4
+GROUP BY 1, 2, 3, 4
 """
 _ENDED = f"""
 SELECT a.ended, j.run, r.name, j.key, a.outcome, a.status, COALESCE(a.error_code, a.error_type, a.outcome), a.message,

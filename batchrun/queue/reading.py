@@ -1,5 +1,7 @@
 """The queue as people look at it: named SQL on the standard library's sqlite3, in short read transactions.
 
+On a server the same SQL goes through `queue.session`.
+
 SQLAlchemy alone takes longer to import than a whole `status` may take. Nothing here writes: the connection refuses to.
 Each method is one read transaction that ends before it returns, so that nobody who looks keeps the write-ahead log from
 being checkpointed.
@@ -13,17 +15,21 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
 
 from batchrun import __version__
 from batchrun.core.job import Millis, Nanos, RunId, WorkerId
+from batchrun.core.server import is_server, without_password
 from batchrun.core.suggest import did_you_mean
 from batchrun.errors import SchemaError, StoreError, UsageError
 from batchrun.queue.batchrows import BATCH, BatchRow, batch_of
 from batchrun.queue.criteria import answer_fits
 from batchrun.queue.rows import PAUSE, RUN, Overview, RunSummary, WorkerRow, pause_of, run_of
 from batchrun.queue.schema import VERSION
+
+if TYPE_CHECKING:
+    from batchrun.queue.session import Session
 
 PATIENCE = 5.0
 """Seconds to wait where another process holds the whole database (it recovers after a crash, or vacuums)."""
@@ -90,39 +96,44 @@ _PAUSES = f"SELECT {PAUSE} FROM pauses ORDER BY since, scope, subject"
 
 _LATEST = """
 SELECT j.run, a.ended
-FROM (SELECT job, via, ended FROM attempts ORDER BY rowid DESC LIMIT ?) a JOIN jobs j ON j.id = a.job
-WHERE a.ended >= ? AND a.via = 'realtime'
+FROM (SELECT job, ended FROM attempts WHERE via = 'realtime' AND ended IS NOT NULL ORDER BY ended DESC LIMIT ?) a
+JOIN jobs j ON j.id = a.job WHERE a.ended >= ?
 """
+_TABLES = "SELECT name FROM sqlite_master WHERE type = 'table'"
+_TABLES_OF_SERVER = "SELECT tablename FROM pg_tables WHERE schemaname = current_schema()"
+_PRESENT_ON_SERVER = """SELECT id, role, pid, host, command, started FROM workers
+WHERE "left" IS NULL AND lease > extract(epoch FROM clock_timestamp()) * 1000 ORDER BY id"""
 
 
 class Reading:
-    """A queue in a SQLite file, to look at. Close it, or use it in a `with`.
+    """A queue in a SQLite file or on a server, to look at. Close it, or use it in a `with`.
 
     Methods raise StoreError if the database cannot be read.
     """
 
-    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
-        self.path = path
+    def __init__(self, connection: sqlite3.Connection | Session, place: str) -> None:
+        self.place = place  #: as messages name it
         self._connection = connection
-        connection.create_function("answer_fits", 2, answer_fits, deterministic=True)
+        self._errors: type[Exception] | tuple[type[Exception], ...] = sqlite3.Error
+        self.on_server = not isinstance(connection, sqlite3.Connection)
+        if isinstance(connection, sqlite3.Connection):
+            connection.create_function("answer_fits", 2, answer_fits, deterministic=True)
+        else:
+            self._errors = connection.errors
         with self.moment():
             self.simulated = self._checked().get("simulated") == "1"
 
+    @property
+    def path(self) -> Path:
+        """The database file; on a server there is none, and nothing is at this path."""
+        return Path(self.place)
+
     @classmethod
-    def open(cls, path: Path) -> Self:
+    def open(cls, place: Path | str) -> Self:
         """Raises NoQueue if there is no such file, SchemaError if it is not a queue of this program's version."""
+        connection = _on_server(str(place)) if is_server(place) else _in_file(Path(place))
         try:
-            if not path.exists():
-                raise NoQueue(f"there is no queue at {path} yet", hint="`batchrun submit FILE` makes one")
-            if path.is_dir():
-                raise UsageError(f"{path} is a folder, not a database", hint="--db names the database file")
-            # Read and write, so that the last one to close tidies up behind a crash; query_only forbids the rest.
-            name = f"file:{quote(str(path.absolute()))}?mode=rw"
-            connection = sqlite3.connect(name, uri=True, timeout=PATIENCE, isolation_level=None)
-        except (OSError, sqlite3.Error) as error:
-            raise _unreadable(path, error) from error
-        try:
-            return cls(connection, path)
+            return cls(connection, without_password(str(place)) if is_server(place) else str(place))
         except BaseException:
             connection.close()
             raise
@@ -163,6 +174,11 @@ class Reading:
 
     def _present(self) -> tuple[WorkerRow, ...]:
         """Who came, did not leave, and still lives: the kernel keeps a lock for each."""
+        if self.on_server:
+            return tuple(
+                WorkerRow(id=id_, role=role, pid=pid, host=host, command=command, started=started)
+                for id_, role, pid, host, command, started in self.rows(_PRESENT_ON_SERVER)
+            )
         found = self.rows(_PRESENT)
         if not found:
             return ()
@@ -237,8 +253,8 @@ class Reading:
         """All rows of one query at once: a cursor that is left half read would hold its snapshot."""
         try:
             return self._connection.execute(sql, values).fetchall()
-        except sqlite3.Error as error:
-            raise _unreadable(self.path, error) from error
+        except self._errors as error:
+            raise _unreadable(self.place, error) from error
 
     @contextmanager
     def moment(self) -> Iterator[None]:
@@ -250,24 +266,44 @@ class Reading:
             self.rows("ROLLBACK")
 
     def _checked(self) -> dict[str, str]:
-        self.rows("PRAGMA query_only = ON")
-        tables = {name for (name,) in self.rows("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        if not self.on_server:
+            self.rows("PRAGMA query_only = ON")
+        tables = {name for (name,) in self.rows(_TABLES_OF_SERVER if self.on_server else _TABLES)}
         if not tables:
-            raise NoQueue(f"there is no queue in {self.path} yet", hint="`batchrun submit FILE` makes one")
+            raise NoQueue(f"there is no queue in {self.place} yet", hint="`batchrun submit FILE` makes one")
         if not {"meta", "alembic_version"} <= tables:
-            raise SchemaError(f"{self.path} is a database of another program", hint="--db names another file")
+            raise SchemaError(f"{self.place} is a database of another program", hint="--db names another file")
         found = self.rows(_REVISION)[0][0]
         if found > VERSION:
             raise SchemaError(
-                f"database {self.path} has schema {found}, this batchrun {__version__} knows {VERSION}",
+                f"database {self.place} has schema {found}, this batchrun {__version__} knows {VERSION}",
                 hint="upgrade with `pip install -U batchrun`; older versions never write to newer databases",
             )
         if found < VERSION:
             raise OldSchema(
-                f"database {self.path} has schema {found}, this batchrun {__version__} needs {VERSION}",
+                f"database {self.place} has schema {found}, this batchrun {__version__} needs {VERSION}",
                 hint="the next `batchrun run` or `batchrun submit` brings it up to date",
             )
         return dict(self.rows(_META))
+
+
+def _in_file(path: Path) -> sqlite3.Connection:
+    try:
+        if not path.exists():
+            raise NoQueue(f"there is no queue at {path} yet", hint="`batchrun submit FILE` makes one")
+        if path.is_dir():
+            raise UsageError(f"{path} is a folder, not a database", hint="--db names the database file")
+        # Read and write, so that the last one to close tidies up behind a crash; query_only forbids the rest.
+        name = f"file:{quote(str(path.absolute()))}?mode=rw"
+        return sqlite3.connect(name, uri=True, timeout=PATIENCE, isolation_level=None)
+    except (OSError, sqlite3.Error) as error:
+        raise _unreadable(str(path), error) from error
+
+
+def _on_server(url: str) -> Session:
+    from batchrun.queue.session import Session  # noqa: PLC0415  # only whoever has a server needs it
+
+    return Session(url)
 
 
 def _lives(locked: bool | None, pid: int, host: str) -> bool:
@@ -283,7 +319,11 @@ def _lives(locked: bool | None, pid: int, host: str) -> bool:
     return True
 
 
-def _unreadable(path: Path, error: Exception) -> StoreError | SchemaError:
+def _unreadable(path: str, error: Exception) -> StoreError | SchemaError:
+    if not isinstance(error, OSError | sqlite3.Error):
+        from batchrun.queue.session import trouble  # noqa: PLC0415
+
+        return trouble(path, error)
     name = getattr(error, "sqlite_errorname", "") or ""
     if name.startswith("SQLITE_NOTADB"):
         return SchemaError(f"{path} is no database", hint="--db names the database file")

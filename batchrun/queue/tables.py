@@ -82,6 +82,7 @@ workers = sa.Table(
     sa.Column("command", sa.Text, nullable=False),
     sa.Column("started", sa.BigInteger, nullable=False),
     sa.Column("left", sa.BigInteger),  # null while it lives, or since it died without a word
+    sa.Column("lease", sa.BigInteger),  # on a server, by its clock: it lives until then; null on SQLite
     sa.CheckConstraint("role IN ('worker', 'loader')", name="role"),
     sqlite_autoincrement=True,
 )

@@ -37,10 +37,9 @@ _POSSIBLY = Statement(
 
 
 _KEPT = Statement(
-    # Not in an order: SQLite would walk all jobs for it, and not the index that has hardly any.
-    sa.select(jobs.c.id, jobs.c.run, jobs.c.model, jobs.c.state, jobs.c.kept).where(
-        jobs.c.kept.is_not(None), jobs.c.finished.is_not(None)
-    )
+    sa.select(jobs.c.id, jobs.c.run, jobs.c.model, jobs.c.state, jobs.c.kept)
+    .where(jobs.c.kept.is_not(None), jobs.c.finished.is_not(None))
+    .order_by(jobs.c.id)
 )
 _FALL_BACK = {
     source: Statement(
@@ -120,21 +119,21 @@ class Transaction:
         """
         if self._unanswered:
             self._fall_back()
-        for (run, model, state), more in sorted(self._counts.items()):
-            if more and not self.run(_COUNT, the_run=run, the_model=model, the_state=state, more=more):
-                self.run(_FIRST_COUNT, run=run, model=model, state=state, n=more)
-        for run, (spent, reserved) in sorted(self._money.items()):
+        for run, (spent, reserved) in sorted(self._money.items()):  # first, for a claim has locked its run before
             if spent or reserved:
                 self.run(_MONEY, the_run=run, more_spent=spent, more_reserved=reserved)
         for run, (more, cost) in sorted(self._possibly.items()):
             if more or cost:
                 self.run(_POSSIBLY, the_run=run, more=more, more_cost=cost)
+        for (run, model, state), more in sorted(self._counts.items()):
+            if more and not self.run(_COUNT, the_run=run, the_model=model, the_state=state, more=more):
+                self.run(_FIRST_COUNT, run=run, model=model, state=state, n=more)
         self._counts.clear()
         self._money.clear()
         self._possibly.clear()
 
     def _fall_back(self) -> None:
-        for job, run, model, state, n in sorted(self.rows(_KEPT)):
+        for job, run, model, state, n in self.rows(_KEPT):
             if self.run(_FALL_BACK[State(state)], it=job, n=n):
                 self.run(_WIN, it=job, n=n)
                 self.moved(RunId(run), model, State(state), State.SUCCEEDED)

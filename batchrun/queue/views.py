@@ -1,4 +1,4 @@
-"""The views: a documented interface for SQL tools. Their words are meant for PostgreSQL too, which nothing opens yet.
+"""The views: a documented interface for SQL tools, in words that both databases take, but for one.
 
 Within one schema version columns may be added, never renamed or removed. What the names mean:
 
@@ -68,14 +68,22 @@ LEFT JOIN requests q ON q.job = s.job
 WHERE s.winning = 1
 """
 
-# Apart, because a connection with `trusted_schema = OFF` takes no JSON functions in a view (SQLite 3.40). In SQLite's
-# words; PostgreSQL has jsonb_path_query for it.
-_TEXTS = """
-SELECT j.id AS job_id, 'r-' || j.run AS run, r.name AS run_name, j.key AS id, j.seq, j.model, s.stop_reason,
-       CASE WHEN json_valid(s.body) THEN (
+_IN_SQLITE = """CASE WHEN json_valid(s.body) THEN (
            SELECT group_concat(CASE WHEN c.type = 'object' THEN CASE WHEN json_extract(c.value, '$.type') = 'text'
                                THEN json_extract(c.value, '$.text') END END, '')
-           FROM json_each(s.body, '$.content') c) END AS text,
+           FROM json_each(s.body, '$.content') c) END"""
+
+# Which has no NUL in any text: an answer that says one has no text here.
+_IN_POSTGRES = r"""CASE WHEN s.body IS JSON OBJECT AND strpos(s.body, '\u0000') = 0 THEN (
+           SELECT string_agg(CASE WHEN json_typeof(c.value) = 'object' THEN CASE WHEN c.value ->> 'type' = 'text'
+                             THEN c.value ->> 'text' END END, '' ORDER BY c.at)
+           FROM json_array_elements(CASE WHEN json_typeof(s.body::json -> 'content') = 'array'
+                                    THEN s.body::json -> 'content' END) WITH ORDINALITY c (value, at)) END"""
+
+# Apart, because a connection with `trusted_schema = OFF` takes no JSON functions in a view (SQLite 3.40).
+_TEXTS = """
+SELECT j.id AS job_id, 'r-' || j.run AS run, r.name AS run_name, j.key AS id, j.seq, j.model, s.stop_reason,
+       {text} AS text,
        a.output AS output_tokens, a.cost / 1e9 AS cost_usd, q.tags, q.metadata
 FROM results s
 JOIN jobs j ON j.id = s.job
@@ -140,10 +148,18 @@ VIEWS: tuple[tuple[str, str], ...] = (
     ("v_runs", _RUNS.strip()),
     ("v_jobs", _JOBS.strip()),
     ("v_results", _RESULTS.strip()),
-    ("v_texts", _TEXTS.strip()),
+    ("v_texts", _TEXTS.format(text=_IN_SQLITE).strip()),
     ("v_attempts", _ATTEMPTS.strip()),
     ("v_errors", _ERRORS.strip()),
     ("v_costs", _COSTS.strip()),
     ("v_batches", _BATCHES.strip()),
 )
-"""Name and SELECT, in an order in which they can be created."""
+"""Name and SELECT, in an order in which they can be created, as SQLite takes them."""
+
+
+def views_for(dialect: str) -> tuple[tuple[str, str], ...]:
+    """The same for the database that SQLAlchemy calls *dialect*."""
+    if dialect == "sqlite":
+        return VIEWS
+    texts = _TEXTS.format(text=_IN_POSTGRES).strip()
+    return tuple((name, texts if name == "v_texts" else select) for name, select in VIEWS)

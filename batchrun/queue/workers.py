@@ -25,7 +25,11 @@ _LEAVE = Statement(workers.update().where(workers.c.id == param("it")).values(le
 _BURY = Statement(
     workers.update().where(workers.c.id == param("it"), workers.c.left.is_(None)).values(left=param("now"))
 )
-_STANDS = Statement(sa.select(workers.c.id).where(workers.c.id == param("it"), workers.c.left.is_(None)))
+_STANDS = Statement(
+    sa.select(workers.c.id)
+    .where(workers.c.id == param("it"), workers.c.left.is_(None))
+    .with_for_update(read=True)  # nobody buries it before this transaction is over
+)
 _PRESENT = Statement(
     sa.select(workers.c.id, *(workers.c[name] for name in _CARD))
     .where(workers.c.left.is_(None), workers.c.role == param("the_role"))

@@ -7,8 +7,8 @@ read and write rows.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
-import sqlite3
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -21,7 +21,8 @@ import sqlalchemy as sa
 
 from batchrun.errors import BatchrunError, StoreError
 from batchrun.queue.connect import close_queue
-from batchrun.queue.faults import MOVED, Fault, fault_of
+from batchrun.queue.faults import CONFLICT, MOVED, Fault, fault_of
+from batchrun.queue.marks import Mark
 from batchrun.queue.transaction import Transaction
 
 T = TypeVar("T")
@@ -71,7 +72,7 @@ def translated(engine: sa.Engine) -> Iterator[None]:
     """Inside it, an error that says that the database cannot be used is a StoreError."""
     try:
         yield
-    except (sa.exc.DBAPIError, sqlite3.Error) as error:
+    except (sa.exc.DBAPIError, engine.dialect.loaded_dbapi.Error) as error:
         fault = fault_of(error)
         if fault is None:
             raise
@@ -107,12 +108,14 @@ class Writer:
     """One thread and one connection. It takes all that waits, commits once, then acknowledges.
 
     No timer and no window of loss: what is acknowledged is durable, and a crash loses only what is not. While the
-    disk is full or the database locked the operations are kept and tried again; *on_trouble* hears of it once per
-    episode, in the event loop's thread. Belongs to the event loop in which it is first used.
+    disk is full, the database locked or its server away the operations are kept and tried again; *on_trouble* hears of
+    it once per episode, in the event loop's thread. Belongs to the event loop in which it is first used.
     """
 
     def __init__(self, engine: sa.Engine, on_trouble: OnTrouble | None = None) -> None:
-        self._engine = engine
+        on_server = engine.dialect.name == "postgresql"
+        self._engine = engine.execution_options(batchrun_together=True) if on_server else engine
+        self._mark = Mark() if on_server else None
         self._on_trouble = on_trouble
         self._waiting: deque[_Asked] = deque()
         self._changed = threading.Condition()
@@ -157,6 +160,9 @@ class Writer:
             self._changed.notify()
         if self._thread is not None:
             await asyncio.to_thread(self._thread.join)
+            if self._mark is not None and self._mark.begun and self._broken is None:
+                with contextlib.suppress(StoreError):
+                    perform_now(self._engine, self._mark.remove)
         close_queue(self._engine)
 
     def _refusal(self) -> BatchrunError:
@@ -209,9 +215,11 @@ class Writer:
                 if fault.lasting or self._closing or self._impatient:
                     self._give_up(left, fault)
                     return
-                if not told:
+                if not told and (fault is not CONFLICT or rest > FIRST_REST):  # one is nothing to speak of
                     told = True
                     self._tell(fault)
+                if fault.lost:
+                    self._engine.dispose()  # whatever else stands in the pool leads to the same server
                 with self._changed:
                     self._changed.wait_for(lambda: self._closing or self._impatient, timeout=rest)
                 rest = min(rest * 2.0, LONGEST_REST)
@@ -234,16 +242,32 @@ class Writer:
         return os.path.samestat(found, self._file)
 
     def _commit(self, group: list[_Asked]) -> None:
+        mark = self._mark
+        if mark is None:
+            with self._engine.begin() as connection:
+                self._perform(Transaction(connection), group)
+            return
+        if not mark.begun:
+            with self._engine.begin() as connection:
+                mark.begin(Transaction(connection))
+            mark.begun = True
         with self._engine.begin() as connection:
             transaction = Transaction(connection)
-            for asked in group:
-                try:
-                    asked.result = asked.op(transaction)
-                except Exception as error:
-                    if fault_of(error) is not None:
-                        raise
-                    raise _Failed(asked, error) from error
-            transaction.flush()
+            if not (mark.doubted and mark.is_kept(transaction)):
+                self._perform(transaction, group)
+                mark.set(transaction)
+            # Else only the word on it was lost: each has the result that it had then.
+        mark.doubted = False
+
+    def _perform(self, transaction: Transaction, group: list[_Asked]) -> None:
+        for asked in group:
+            try:
+                asked.result = asked.op(transaction)
+            except Exception as error:
+                if fault_of(error) is not None:
+                    raise
+                raise _Failed(asked, error) from error
+        transaction.flush()
 
     def _one_by_one(self, group: list[_Asked], error: Exception) -> list[_Asked]:
         """The commit of *group* failed and nobody in it: alone, each shows whether it was the one."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from batchrun.core.server import is_server, without_password
 from batchrun.settings.files import is_file
 
 NAME = "batchrun.db"
@@ -22,6 +23,13 @@ def database(named: str | None, folder: Path, *, simulate: bool) -> str:
 
 
 def _plain(named: str, folder: Path) -> str:
-    """A URL that only names a file of SQLite as that file's path."""
+    """A URL that only names a file of SQLite as that file's path; that of a server without its password."""
+    if is_server(named):
+        return without_password(named)
     path = named.removeprefix("sqlite:///")
     return named if path in {"", named} or "?" in path else str(folder / path)
+
+
+def exists(database: str) -> bool:
+    """Whether it is there. Of a server that is not asked: its database is made by whoever looks after it."""
+    return is_server(database) or Path(database).exists()

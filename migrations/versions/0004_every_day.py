@@ -25,6 +25,7 @@ _COLUMNS = (
     ("jobs", "kept INTEGER"),
     ("jobs", "extended INTEGER DEFAULT '0' NOT NULL"),
     ("jobs", "turns INTEGER DEFAULT '0' NOT NULL"),
+    ("workers", "lease BIGINT"),
 )
 
 

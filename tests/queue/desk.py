@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -14,9 +14,12 @@ from batchrun.core.job import Job, Millis, Nanos, Request, RunId, Where, WorkerI
 from batchrun.core.outcome import Answer, Dropped, Outcome, Refused, Reply, Succeeded, Usage
 from batchrun.core.retry import Decision, Fail, Succeed, Wait
 from batchrun.core.states import State
+from batchrun.queue import connect
 from batchrun.queue import tables as t
-from batchrun.queue.living import Living
+from batchrun.queue.leases import Leases
 from batchrun.queue.loading import Loading
+from batchrun.queue.presence import Presence
+from batchrun.queue.statement import Statement, lit, param
 from batchrun.queue.store import QueueStore
 from batchrun.queue.submit import Added, Changed, RunTerms
 from batchrun.queue.writing import Inline, Op, perform_now
@@ -78,10 +81,35 @@ def dropped() -> Dropped:
     return Dropped(reply=Reply(message="the connection was reset"))
 
 
+F = TypeVar("F", bound=Callable[..., None])
+
+
+def on_file(test: F) -> F:
+    """It is about a file and its locks: it does not run on a server."""
+    test.on_file = True  # type: ignore[attr-defined]  # `conftest` looks for it
+    return test
+
+
+class Mortal(Leases):
+    """Whose process dies when it is closed, and nobody has to wait for its lease."""
+
+    def close(self) -> None:
+        for worker in self._held:
+            perform_now(self.engine, lambda tx, it=worker: tx.run(_RAN_OUT, it=it))  # type: ignore[misc]  # mypy knows no default
+        super().close()
+
+
+_RAN_OUT = Statement(t.workers.update().where(t.workers.c.id == param("it")).values(lease=lit(0)))
+
+
+def presence_of(engine: sa.Engine) -> Presence:
+    return Mortal(engine) if engine.dialect.name == "postgresql" else connect.presence_of(engine)
+
+
 class Desk:
     """Synchronous: each call is one whole step."""
 
-    def __init__(self, engine: sa.Engine, locks: Living) -> None:
+    def __init__(self, engine: sa.Engine, locks: Presence) -> None:
         self.engine = engine
         self.locks = locks
         self.store = QueueStore(Inline(engine), locks)
@@ -108,7 +136,7 @@ class Desk:
         again: bool = False,
         changed: Changed | None = None,
     ) -> Added:
-        locks = Living(self.engine.url.database or "")
+        locks = presence_of(self.engine)
         with Loading(
             self.engine, locks, card(pid=2), name=name, sources=sources, terms=terms, again=again, changed=changed
         ) as loading:

@@ -25,12 +25,16 @@ from batchrun.queue.loading import Loading
 from batchrun.queue.mistakes import unbounded
 from batchrun.queue.submit import Added, Changed, RunTerms, Same, Totals
 from batchrun.queue.transaction import Transaction
-from tests.queue.desk import MODEL, NOW, Desk, card, good, job, jobs, refused
+from tests.queue.desk import MODEL, NOW, Desk, card, good, job, jobs, on_file, presence_of, refused
+
+
+def folder_of(desk: Desk) -> Path:
+    return Living(desk.engine.url.database or "").folder
 
 
 def begin(desk: Desk, name: str = "jobs", **more: object) -> Loading:
     """A submit of another process, not begun yet."""
-    locks = Living(desk.engine.url.database or "")
+    locks = presence_of(desk.engine)
     given: dict[str, object] = {"name": name, "sources": ["jobs.jsonl"], **more}
     return Loading(desk.engine, locks, card(pid=3), **given)  # type: ignore[arg-type]  # the caller's own
 
@@ -48,6 +52,7 @@ def told(added: Added) -> list[str]:
 # -- what goes wrong at the door ---------------------------------------------------------------------------------------
 
 
+@on_file
 @pytest.mark.parametrize("where", ["clear_dead", "hold", "prepare"])
 def test_a_submit_that_cannot_begin_lets_go_of_everything(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, where: str
@@ -62,7 +67,7 @@ def test_a_submit_that_cannot_begin_lets_go_of_everything(
     with pytest.raises(StoreError), loads:
         pytest.fail("it began")
     assert desk.engine.pool.checkedout() == before  # type: ignore[attr-defined]  # a queue pool
-    assert not desk.locks.folder.exists() or list(desk.locks.folder.iterdir()) == []
+    assert not folder_of(desk).exists() or list(folder_of(desk).iterdir()) == []
     assert desk.run_states() == {}
 
 
@@ -134,12 +139,13 @@ def test_nothing_can_be_seen_before_it_is_accepted(desk: Desk) -> None:
     desk.check()
 
 
+@on_file
 def test_a_submit_that_is_given_up_leaves_nothing(desk: Desk) -> None:
     with begin(desk) as submit:
         submit.add(jobs("ab"))
     for table in (t.runs, t.run_counts, t.jobs, t.requests):
         assert desk.rows(sa.select(sa.func.count()).select_from(table)) == [(0,)]
-    assert sorted(path.name for path in desk.locks.folder.iterdir()) == []
+    assert sorted(path.name for path in folder_of(desk).iterdir()) == []
 
 
 def test_so_does_one_that_fails_on_the_way(desk: Desk) -> None:
@@ -165,6 +171,7 @@ with Loading(open_queue(sys.argv[1]), Living(sys.argv[1]), card(), name="jobs", 
 """
 
 
+@on_file
 def test_what_a_dead_submit_left_is_cleared_by_the_next_and_what_a_living_one_loads_is_not(desk: Desk) -> None:
     died = subprocess.run([sys.executable, "-c", DIE, str(desk.engine.url.database)], check=False)
     assert died.returncode == -signal.SIGKILL
@@ -177,7 +184,7 @@ def test_what_a_dead_submit_left_is_cleared_by_the_next_and_what_a_living_one_lo
         assert set(desk.states()) == set("xyab")
         living.accept(NOW)
     assert desk.run_states() == {"jobs": "open", "other": "open"}
-    assert sorted(path.name for path in desk.locks.folder.iterdir()) == []
+    assert sorted(path.name for path in folder_of(desk).iterdir()) == []
     desk.check()
 
 
@@ -418,7 +425,9 @@ def test_what_failed_is_put_right_by_an_edited_file_and_gets_all_its_tries_again
     added = desk.submit([job("a", "put right", model="other"), job("b", model="other")])
     assert (added.replaced, added.unchanged) == (1, 1)
     assert desk.rows(
-        sa.select(t.jobs.c.state, t.jobs.c.error, t.jobs.c.tries, t.jobs.c.finished, t.jobs.c.attempt)
+        sa.select(t.jobs.c.state, t.jobs.c.error, t.jobs.c.tries, t.jobs.c.finished, t.jobs.c.attempt).order_by(
+            t.jobs.c.id
+        )
     ) == [
         ("queued", None, 0, None, 1),
         ("queued", None, 0, None, 0),

@@ -23,7 +23,7 @@ def begin(desk: Desk, boot: str) -> Loading:
 
 def another_submits(desk: Desk) -> None:
     """Somebody deletes the locks of who stands still, and submits the same."""
-    shutil.rmtree(desk.locks.folder)
+    shutil.rmtree(Living(desk.engine.url.database or "").folder)
     with begin(desk, "another boot") as submit:
         submit.add(jobs("ab"))
         submit.accept(NOW)

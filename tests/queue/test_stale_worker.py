@@ -16,7 +16,7 @@ from tests.queue.desk import NOW, Desk, card, good, jobs
 
 def another_takes_over(desk: Desk) -> None:
     """Somebody deletes the locks of who stands still, and begins anew."""
-    shutil.rmtree(desk.locks.folder)
+    shutil.rmtree(Living(desk.engine.url.database or "").folder)
     store = QueueStore(Inline(desk.engine), Living(desk.engine.url.database or ""))
     worker = desk.wait(store.register(card(2, boot="another boot")))
     desk.wait(store.recover(worker, NOW))

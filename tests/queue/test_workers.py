@@ -62,7 +62,7 @@ def test_who_wants_to_be_alone_is_told_who_works(desk: Desk) -> None:
 def test_the_next_one_may_once_the_first_has_left(desk: Desk) -> None:
     worker = desk.work()
     desk.wait(desk.store.leave(worker))
-    assert sorted(path.name for path in desk.locks.folder.iterdir()) == ["run.lock"]
+    assert sorted(path.name for path in Living(desk.engine.url.database or "").folder.iterdir()) == ["run.lock"]
     store, locks = other(desk)
     assert desk.work(store) != worker
     locks.close()
@@ -302,9 +302,9 @@ def test_removed_locks_take_nothing_from_who_lives_all_the_same(desk: Desk, data
     worker = desk.work(pid=os.getppid())
     desk.submit(jobs("a"))
     desk.claim(worker)
-    for path in desk.locks.folder.iterdir():
+    for path in Living(desk.engine.url.database or "").folder.iterdir():
         path.unlink()
-    desk.locks.folder.rmdir()
+    Living(desk.engine.url.database or "").folder.rmdir()
     store, locks = other(desk)
     desk.work(store)
     assert desk.states() == {"a": "running"}
@@ -317,7 +317,7 @@ def test_a_database_that_came_without_its_locks_is_taken_over(desk: Desk, gone: 
     desk.submit(jobs("a"))
     desk.claim(WorkerId(1))
     desk.locks.close()
-    for path in desk.locks.folder.iterdir():
+    for path in Living(desk.engine.url.database or "").folder.iterdir():
         path.unlink()
     store, locks = other(desk)
     desk.work(store)

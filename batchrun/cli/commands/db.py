@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,9 +12,22 @@ from batchrun.cli.confirm import confirmed
 from batchrun.cli.output import Format, at, chosen, document, rows
 from batchrun.cli.screen import Mark, Screen, clean
 from batchrun.core.figures import count, hour
+from batchrun.core.server import is_server
 from batchrun.errors import Exit, UsageError
+from batchrun.settings.database import exists
+
+if TYPE_CHECKING:
+    from batchrun.queue.extent import ServerExtent
 
 ACTIONS = ("info", "path", "check", "backup", "restore", "release", "vacuum", "migrate")
+
+OF_FILES = {
+    "backup": "`pg_dump` copies one on a server, also while workers go on; see docs/howto/postgres.md",
+    "restore": "`pg_restore` does it on a server; read docs/howto/postgres.md first, for what was bought since",
+    "release": "one on a server is never held back after a restore",
+    "vacuum": "a server does that by itself (autovacuum)",
+}
+"""What a server has its own tools for, and which."""
 
 
 @options.command(
@@ -42,6 +54,8 @@ def db(call: Call, what: str, file: str | None, force: bool, yes: bool, format: 
         raise UsageError(f"`db {what}` takes no file")
     if force and what != "backup":
         raise UsageError("`--force` belongs to `db backup`")
+    if is_server(call.settings.db) and what in OF_FILES:
+        raise UsageError(f"`db {what}` is for a queue in a file", hint=OF_FILES[what])
     form = chosen(format, call.screen)
     match what:
         case "path":
@@ -65,16 +79,18 @@ def db(call: Call, what: str, file: str | None, force: bool, yes: bool, format: 
 def _path(call: Call, form: Format) -> Exit:
     path = call.settings.db
     if form is Format.JSON:
-        document(call.screen, "db_path", {"path": path, "exists": Path(path).exists()})
+        document(call.screen, "db_path", {"path": path, "exists": exists(path)})
     else:
         call.screen.line(path)
     return Exit.OK
 
 
 def _info(call: Call, form: Format) -> Exit:
-    from batchrun.queue.extent import extent
+    from batchrun.queue.extent import extent, extent_of_server
 
     with call.reading() as reading:
+        if reading.on_server:
+            return _info_of_server(call, extent_of_server(reading), form)
         found = extent(reading)
     facts: dict[str, Any] = {
         "path": str(found.path),
@@ -106,6 +122,25 @@ def _info(call: Call, form: Format) -> Exit:
     if found.unused * 4 > found.pages:
         screen.say(f"{_size(found.unused * found.page)} of it is unused: {clean(call.typed('batchrun db vacuum'))}")
     _rewound_words(call, at(found.rewound))
+    return Exit.OK
+
+
+def _info_of_server(call: Call, found: ServerExtent, form: Format) -> Exit:
+    facts: dict[str, Any] = {
+        "path": found.place,
+        "size": found.size,
+        "schema": found.schema,
+        "postgresql": found.postgresql,
+        "simulated": found.simulated,
+        "created": at(found.created),
+        "queue": found.queue,
+    }
+    if form is Format.JSON:
+        document(call.screen, "db", facts | {"rows": found.rows})
+        return Exit.OK
+    facts |= {f"rows.{name}": n for name, n in found.rows.items()}
+    lines = ({"name": name, "value": value} for name, value in facts.items())
+    rows(call.screen, form, "db", lines, columns=("name", "value"))
     return Exit.OK
 
 

@@ -53,7 +53,7 @@ def report(call: Call, run: str, output: str | None, opened: bool, sample: int, 
 
         wanted = Page(
             now=call.now,
-            database=str(reading.path),
+            database=reading.place,
             sample=sample,
             batch_percent=call.settings.tables().prices.batch_percent,
             typed=call.typed,

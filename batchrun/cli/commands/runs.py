@@ -14,6 +14,7 @@ from batchrun.cli.output import Format, amount, at, chosen, document, rows
 from batchrun.cli.screen import Mark, clean
 from batchrun.core.figures import count, dollars, hour, span
 from batchrun.core.job import Millis
+from batchrun.core.server import is_server
 from batchrun.core.states import State
 from batchrun.errors import Exit, UsageError
 from batchrun.queue import runlist
@@ -288,7 +289,8 @@ def _remove(call: Call, found: Sequence[Doomed], form: Format, before: Millis | 
         screen.say(f"Would remove {n}{log}.")
     else:
         screen.say(f"{screen.talk_mark(Mark.OK)} removed {n}, {count(done.jobs, 'job')}")
-        screen.say(f"The file gets smaller by  {clean(call.typed('batchrun db vacuum'))}")
+        if not is_server(call.settings.db):
+            screen.say(f"The file gets smaller by  {clean(call.typed('batchrun db vacuum'))}")
     return Exit.OK
 
 

@@ -101,7 +101,7 @@ class _Watching:
         self._history.add(now, *beats(reading, self._history.since(now)))
         return View(
             now=now,
-            database=_short(reading.path),
+            database=reading.place if reading.on_server else _short(reading.path),
             seen=seen,
             runs=runs,
             lanes=lanes(self._history, limits(reading), self._lane_of, now),
