@@ -83,11 +83,11 @@ _TAKE = Statement(
         cancelled=sa.func.coalesce(runs.c.cancelled, param("now")),
     )
 )
-_TAKEN = Statement(
-    sa.select(runs.c.id)
-    .where(runs.c.state == lit(RunState.CANCELLED), runs.c.name == lit(TAKEN).concat(sa.cast(runs.c.id, sa.Text)))
-    .order_by(runs.c.id)
-)
+IS_TAKEN = runs.c.name == lit(TAKEN).concat(sa.cast(runs.c.id, sa.Text))
+"""Whether a run is being removed: it gets no other name, and is not opened again."""
+
+_TAKEN = Statement(sa.select(runs.c.id).where(runs.c.state == lit(RunState.CANCELLED), IS_TAKEN).order_by(runs.c.id))
+_GOING = Statement(sa.select(IS_TAKEN).where(runs.c.id == param("it")).with_for_update())
 _JOBS = Statement(
     jobs.delete().where(
         jobs.c.id.in_(sa.select(jobs.c.id).where(jobs.c.run == param("of")).limit(lit(CHUNK)).scalar_subquery())
@@ -155,6 +155,12 @@ def take(tx: Transaction, run: RunId, now: Millis) -> bool:
 def taken(tx: Transaction) -> list[RunId]:
     """Runs that somebody began to remove and did not finish."""
     return [RunId(run) for (run,) in tx.rows(_TAKEN)]
+
+
+def is_going(tx: Transaction, run: RunId) -> bool:
+    """Whether somebody took *run*, or it is gone: none of its jobs may be put back, for they are being removed."""
+    row = tx.row(_GOING, it=run)
+    return row is None or bool(row[0])
 
 
 def remove(perform: Perform, run: RunId, now: Millis) -> Removed:

@@ -17,6 +17,7 @@ from batchrun.queue.bodies import object_of, pieces_of, whole
 from batchrun.queue.cancelling import finish_cancel, reopen
 from batchrun.queue.jobrows import tags_of
 from batchrun.queue.pilots import way_of
+from batchrun.queue.removing import is_going
 from batchrun.queue.statement import Row, Statement, lit, param
 from batchrun.queue.tables import attempts, batches, jobs, requests, results, runs, shared
 from batchrun.queue.transaction import Transaction
@@ -195,8 +196,9 @@ def _several(run: RunId, page: list[Row], asks: frozenset[Field], tx: Transactio
 
 def _put_back(run: RunId, rows: Sequence[Row], change: Change | None, now: Millis, tx: Transaction) -> int:
     n = 0
-    if rows:
-        reopen(tx, run, now)
+    if not rows or is_going(tx, run):
+        return n
+    reopen(tx, run, now)
     for job, _seq, _key, model, state, *_rest in rows:
         if not tx.run(_BACK[State(state)], it=job):
             continue  # somebody else was quicker

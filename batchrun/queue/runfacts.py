@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from batchrun.core.job import RunId
 from batchrun.core.states import RunState, State
+from batchrun.queue.removing import IS_TAKEN
 from batchrun.queue.statement import Statement, lit, param
 from batchrun.queue.tables import jobs, runs
 from batchrun.queue.transaction import Transaction, is_state
@@ -38,6 +39,7 @@ _RENAME = Statement(
     .where(
         runs.c.id == param("it"),
         runs.c.state != lit(RunState.LOADING),
+        ~IS_TAKEN,
         ~sa.select(_other.c.id)
         .where(_other.c.account_name == runs.c.account_name, _other.c.name == param("to"), _other.c.id != param("it"))
         .exists(),
@@ -67,7 +69,7 @@ def tag(tx: Transaction, run: RunId, more: Sequence[str], fewer: Sequence[str]) 
 
 
 def rename(tx: Transaction, run: RunId, name: str) -> bool:
-    """False if another run of its account has that name, or its jobs are being added.
+    """False if another run of its account has that name, or its jobs are being added or removed.
 
     The name it was submitted under still leads its file to it: the same file adds nothing.
     """
