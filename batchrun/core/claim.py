@@ -40,6 +40,7 @@ class OpenRun:
     in_batch: int = 0
     jobs: int = 0  #: all it ever had
     unfinished: Mapping[str, int] = field(default_factory=dict)  #: jobs that are not final, by model
+    held: Mapping[str, int] = field(default_factory=dict)  #: jobs that wait for a person
     realtime: Mapping[str, int] = field(default_factory=dict)  #: queued jobs that go realtime whatever the run's way
     pilots: frozenset[str] = frozenset()  #: models with a pilot that is not final: their other jobs wait for it
     look: bool = False  #: a person looks at the pilots before the rest is sent

@@ -192,6 +192,7 @@ def _open_run(tx: Transaction, facts: Row, counts: Mapping[str, Mapping[State, i
         unfinished={
             model: sum(n for state, n in states.items() if state not in FINAL) for model, states in counts.items()
         },
+        held=of(State.HELD),
         realtime=realtime,
         pilots=pilots,
         look=bool(look),

@@ -175,14 +175,20 @@ class Feed:
     def _gathered(self, run: OpenRun, model: str, n: int) -> bool:
         """Whether *n* are worth a batch now: a trickle from batches that end one by one goes in one, not in dozens."""
         key, now = (run.id, model), self._clock.steady()
-        rescue = self.choices[run.id].rescue
-        hurried = rescue is not None and self._clock.wall() + round(GATHER * 1000) >= rescue
-        alone = run.unfinished.get(model, n) <= n
+        rescue, then = self.choices[run.id].rescue, Millis(self._clock.wall() + round(GATHER * 1000))
+        hurried = (rescue is not None and then >= rescue) or (run.hours is not None and not run.hours.open(then))
+        alone = run.unfinished.get(model, n) - run.held.get(model, 0) <= n
         tail = now - self._sent.get(key, float("-inf")) < TAIL
         if not self._gathers or n >= FEW or alone or hurried or tail:
             self._few.pop(key, None)
             return True
         return now - self._few.setdefault(key, now) >= GATHER
+
+    def gathering(self) -> float | None:
+        """Seconds until the first of those that wait for others go without them; None if none wait."""
+        now = self._clock.steady()
+        begun = [self._few[run.id, model] for run, model, _ in self.may_pack() if (run.id, model) in self._few]
+        return max(0.0, min(begun) + GATHER - now) if begun else None
 
     def may_pack(self) -> Iterator[tuple[OpenRun, str, int]]:
         """The same once the way to the API is open and the account is known."""

@@ -328,6 +328,7 @@ class Pass:
         if self._may_pack() and (stays or not self._batching.full):
             asking = self._circuit.open
             rest = max(self._batching.rest(asking=asking), self._circuit.rest(self._clock.steady()))
+            rest = max(rest, min(LOOK, self._feed.gathering() or 0.0))
             return min(opening, max(SOON, rest))
         rewound = self._batching.rewound is not None and self._feed.wants
         if (self._batching.out or rewound) and stays:
