@@ -12,7 +12,7 @@ from typing import Any
 
 from batchrun.core.states import State
 from tests.crash.experiment import TRIES, Experiment
-from tests.crash.scenarios import Scenario, to_its_end
+from tests.crash.scenarios import Scenario, asks_on, to_its_end
 
 SUBMIT = ("submit", "jobs.jsonl", "--yes", "--mode", "batch")
 
@@ -36,6 +36,9 @@ LAGGING: Mapping[str, Any] = {**QUICK, "listed_after": 12 * 60.0, "script": {"cr
 """The reply to the first create is lost, and what it made is listed only after the second settle time of a 5xx."""
 
 FAILING: Mapping[str, Any] = {**QUICK, "script": {"create": "500 x1", "results": "cut x1, short x1"}}
+
+LATER: Mapping[str, Any] = {**QUICK, "script": {"create": "slow 0 x1, lose x1", "results": "slow 0 x1, cut x1"}}
+"""The first batch comes and goes; the second has no reply, and its results break off."""
 
 
 def _stored(prompts: Mapping[str, str], *flags: str) -> Callable[[Experiment], None]:
@@ -84,6 +87,20 @@ def _scenario(
     )
 
 
+UNFINISHED = {
+    "short": ("[[simulate: truncate x1]]", 2),
+    "denied": ("[[simulate: truncate x1, 400]]", 1),
+    "paused": ("[[simulate: pause x2]]", 3),
+    "halted": ("[[simulate: pause x1, expired]]", 1),
+    "declined": ("[[simulate: refusal]]", 1),
+}
+"""No death takes an answer of a batch, so each job comes to the same end by the same answers."""
+
+
+def _asks_on(experiment: Experiment) -> None:
+    asks_on(experiment, UNFINISHED, "--mode", "batch", "--no-pilot")
+
+
 PLAIN_RUN = _scenario("run of batches", _stored(PLAIN, "--no-pilot"), least=60)
 PILOT = _scenario("run of a pilot and a batch", _stored({"a": "One.", "b": "Two.", "c": "Three."}), least=60)
 LOST = _scenario("run whose create has no answer", _stored(PLAIN, "--no-pilot"), api=LAGGING, least=60)
@@ -92,5 +109,6 @@ SPOILED = _scenario("run with spoiled items", _stored(ITEMS, "--no-pilot"), leas
 CANCEL = _scenario("cancel of batches", _doomed, "cancel", "jobs", "--yes", api=SLOW, least=6)
 CANCELLED = _scenario("run of what was cancelled", _cancelled, api=SLOW, least=30)
 RESCUE = _scenario("run that rescues", _late, api=SLOW, least=50)
+ON = _scenario("run of batches that asks on", _asks_on, api=LATER, least=60)
 
-BATCHED: Sequence[Scenario] = (PLAIN_RUN, PILOT, LOST, FAILED, SPOILED, CANCEL, CANCELLED, RESCUE)
+BATCHED: Sequence[Scenario] = (PLAIN_RUN, PILOT, LOST, FAILED, SPOILED, CANCEL, CANCELLED, RESCUE, ON)

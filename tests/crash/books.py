@@ -97,9 +97,22 @@ class Books:
         succeeded = {job for job, state in self.states.items() if state is State.SUCCEEDED}
         if succeeded != set(winners):
             found.append(f"succeeded are {succeeded}, results have {set(winners)}")
+        found += self._lost_answers()
         found += self._wrong_money()
         found += self._unloaded()
         found += self._wrong_batches()
+        return found
+
+    def _lost_answers(self) -> list[str]:
+        """Answers that came and are not there, or that nobody would ever get."""
+        there = {(answer.job, answer.n) for answer in self.answers}
+        came = {(attempt.job, attempt.n) for attempt in self.attempts if attempt.outcome == "ok"}
+        found = [f"answered are {came}, results are of {there}"] if came != there else []
+        for job, n, state in self._rows("SELECT id, kept, state FROM jobs WHERE kept IS NOT NULL"):
+            if (job, n) not in there:
+                found.append(f"job {job} would fall back on its attempt {n}, which has no answer")
+            if State(state) in FINAL:
+                found.append(f"job {job} is {state} and did not take the answer that was kept for this")
         return found
 
     def _wrong_money(self) -> list[str]:

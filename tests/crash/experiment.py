@@ -66,6 +66,7 @@ class Experiment:
     jobs: dict[str, str] = field(default_factory=dict)  #: digest of what each job asks now, by key
     asked: dict[str, str] = field(default_factory=dict)  #: key of each digest that was ever written into a file
     expected: dict[str, State] = field(default_factory=dict)  #: the end of jobs that do not succeed, by key
+    rounds: dict[str, int] = field(default_factory=dict)  #: of jobs that are asked more than once: how often, by key
     called_off: bool = False  #: whether all jobs should be cancelled, but for those that were bought all the same
     visible: dict[str, str] = field(default_factory=dict)  #: what the queue showed last, as `jobs`
     sent: Counter[str] = field(default_factory=Counter)  #: requests that have left in lives that are over, by key
@@ -227,7 +228,8 @@ class Experiment:
         for answer in books.answers:
             key = books.keys[answer.job]
             own = [self.jobs[key]] if answer.winning else [one for one, its in self.asked.items() if its == key]
-            if not any(f"[answer {prompt}]" in answer.body for prompt in own):
+            refused = '"stop_reason":"refusal"' in answer.body  # and says nothing
+            if not refused and not any(f"[answer {prompt}]" in answer.body for prompt in own):
                 self.problems.append(f"job {key} has another's answer: {answer.body[:200]}")
         self.figures.lost += len(lost)
         self._settle_calls(books, accepted)
@@ -240,8 +242,8 @@ class Experiment:
                 self.problems.append(f"{n} requests of {key} were accepted, {booked[key]} are on the books")
         answered = Counter(call.prompt for call in accepted if call.answered)
         for prompt, n in answered.items():
-            if n > 1 + self.in_flight[prompt]:
-                lost = self.in_flight[prompt]
+            lost = self.in_flight[prompt]
+            if n > self._rounds(prompt) + lost:
                 self.problems.append(f"{self.asked[prompt]} was answered {n} times and in flight at {lost} deaths")
         costs = {call.item or call.request_id: call.cost for call in accepted}
         for attempt in books.attempts:
@@ -251,4 +253,8 @@ class Experiment:
         self.figures.experiments += 1
         self.figures.jobs += len(books.states)
         self.figures.calls += len(accepted)
-        self.figures.repeated += sum(n - 1 for n in answered.values())
+        self.figures.repeated += sum(max(0, n - self._rounds(prompt)) for prompt, n in answered.items())
+
+    def _rounds(self, prompt: str) -> int:
+        """How often what asks this is answered, when nothing dies."""
+        return self.rounds.get(self.asked[prompt], 1)

@@ -89,13 +89,36 @@ def _half_done(experiment: Experiment) -> None:
     experiment.expected |= dict.fromkeys(more, State.CANCELLED)
 
 
+ASKING_ON = ("--on-truncated", "retry", "--on-refused", "fail")
+
+UNFINISHED = {
+    "short": ("[[simulate: truncate x1]]", 2),
+    "long": ("[[simulate: truncate]]", 3),
+    "denied": ("[[simulate: truncate x3, 400]]", 3),
+    "paused": ("[[simulate: pause x2]]", 3),
+    "declined": ("[[simulate: refusal]]", 1),
+}
+"""Answers that are not the end, and how often each job is answered; a death can take one answer from each, and the
+end is the same."""
+
+
+def asks_on(experiment: Experiment, prompts: Mapping[str, tuple[str, int]] = UNFINISHED, *flags: str) -> None:
+    """A run is stored whose jobs are asked on."""
+    experiment.write("jobs.jsonl", {key: prompt for key, (prompt, _) in prompts.items()})
+    experiment.rounds |= {key: rounds for key, (_, rounds) in prompts.items()}
+    experiment.expected["declined"] = State.FAILED
+    to_its_end(experiment, "submit", "jobs.jsonl", "--yes", "--no-run", *ASKING_ON, *flags)
+
+
 SUBMIT = Scenario(name="submit", args=("submit", "jobs.jsonl", "--yes"), prepare=_file, least=100)
 EDITED = Scenario(name="submit of an edited file", args=("submit", "jobs.jsonl", "--yes"), prepare=_edited, least=60)
 RUN = Scenario(name="run", args=("run",), prepare=_stored, least=80)
 RETRY = Scenario(name="retry", args=("retry", "jobs"), prepare=_failed, least=40, tries=2)
 CANCEL = Scenario(name="cancel", args=("cancel", "jobs", "--yes"), prepare=_half_done, least=6)
 
-SCENARIOS: Sequence[Scenario] = (SUBMIT, EDITED, RUN, RETRY, CANCEL)
+ON = Scenario(name="run that asks on", args=("run",), prepare=asks_on, least=60)
+
+SCENARIOS: Sequence[Scenario] = (SUBMIT, EDITED, RUN, RETRY, CANCEL, ON)
 
 
 class World:
