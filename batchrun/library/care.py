@@ -10,11 +10,14 @@ from pathlib import Path
 from batchrun.clock import SystemClock
 from batchrun.core.events import Trouble
 from batchrun.core.job import Millis
+from batchrun.core.server import is_server, without_password
 from batchrun.errors import UsageError, WorkerBusy
 from batchrun.library.queue import changing
 from batchrun.queue import backup as copies
-from batchrun.queue import events, rewinding
+from batchrun.queue import copying, events, rewinding
 from batchrun.queue.backup import Copy
+from batchrun.queue.connect import close_queue, open_queue
+from batchrun.queue.copying import Moved
 from batchrun.queue.locks import Locks
 from batchrun.queue.reading import NoQueue, Reading
 from batchrun.queue.transaction import Transaction
@@ -91,6 +94,25 @@ def release(settings: Settings) -> bool:
 
     with alone(settings), changing(settings) as perform:
         return perform(release)
+
+
+def copy(settings: Settings, url: str) -> Moved:
+    """Copy the queue out of its file to the server at *url*, and seal the file.
+
+    Raises WorkerBusy while anybody works; UsageError if something is being sent, or the target is in use.
+    """
+    if is_server(settings.db):
+        raise UsageError("`db copy` copies a queue out of a file", hint="pg_dump and pg_restore copy one on a server")
+    if not is_server(url):
+        raise UsageError(f"{url} is no URL of a server", hint="`batchrun db copy postgresql://USER@HOST/NAME`")
+    with Reading.open(settings.db) as reading:
+        simulated = reading.simulated
+    with alone(settings):
+        engine = open_queue(without_password(url), simulated=simulated)
+        try:
+            return copying.copy(Path(settings.db), engine)
+        finally:
+            close_queue(engine)
 
 
 @contextmanager

@@ -21,7 +21,11 @@ _ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
 OURS = frozenset({"alembic_version", "meta"})
 """Tables that every queue has had since the first version."""
 
-_STATE = "SELECT (SELECT version_num FROM alembic_version), (SELECT value FROM meta WHERE key = 'simulated')"
+MOVED_TO = "moved"
+"""The key in `meta` of the place where a queue went on: nothing is changed any more where it was."""
+
+_STATE = f"""SELECT (SELECT version_num FROM alembic_version), (SELECT value FROM meta WHERE key = 'simulated'),
+                    (SELECT value FROM meta WHERE key = '{MOVED_TO}')"""
 
 _WORKERS = "SELECT pid, host FROM workers WHERE lease > extract(epoch FROM clock_timestamp()) * 1000 LIMIT 1"
 
@@ -46,33 +50,38 @@ def ensure(engine: sa.Engine, *, simulated: bool | None = False) -> None:
                     _furnish(connection, simulated=bool(simulated))
                 found = _look(connection)
     assert found is not None
+    if found[2] is not None:
+        raise UsageError(
+            f"the queue in {engine.url.database} has moved to {found[2]}",
+            hint=f"add --db {found[2]}, or set it in `batchrun.toml`; here it can only be looked at",
+        )
     made_for_simulation = found[1] == "1"
     if simulated is not None and simulated != made_for_simulation:
         raise _mixed(engine.url.database, made_for_simulation)
 
 
-def _glance(connection: sa.Connection) -> tuple[str, str] | None:
+def _glance(connection: sa.Connection) -> tuple[str, str, str | None] | None:
     """Schema version and 'simulated', on the driver's cursor: it begins no transaction and waits for no writer."""
     if connection.dialect.name != "sqlite":
         with connection.begin():
             if not sa.inspect(connection).has_table("alembic_version"):
                 return None
             row = connection.exec_driver_sql(_STATE).one()
-            return None if None in row else (row[0], row[1])
+            return None if None in row[:2] else (row[0], row[1], row[2])
     cursor = connection.connection.cursor()
     try:
         cursor.execute(_STATE)
-        version, simulated = cursor.fetchall()[0]
+        version, simulated, moved = cursor.fetchall()[0]
     except sqlite3.OperationalError as error:
         if error.sqlite_errorname != "SQLITE_ERROR":
             raise
         return None  # no such table
     finally:
         cursor.close()
-    return None if version is None or simulated is None else (version, simulated)
+    return None if version is None or simulated is None else (version, simulated, moved)
 
 
-def _look(connection: sa.Connection) -> tuple[str, str] | None:
+def _look(connection: sa.Connection) -> tuple[str, str, str | None] | None:
     """The same in a transaction, with a judgement; None for an empty database."""
     tables = set(sa.inspect(connection).get_table_names())
     if not tables:
@@ -80,7 +89,7 @@ def _look(connection: sa.Connection) -> tuple[str, str] | None:
     database = connection.engine.url.database
     if not tables >= OURS:
         raise not_ours(database)
-    version, simulated = connection.exec_driver_sql(_STATE).one()
+    version, simulated, moved = connection.exec_driver_sql(_STATE).one()
     if version is None or simulated is None:
         raise not_ours(database)
     if version > VERSION:
@@ -88,7 +97,7 @@ def _look(connection: sa.Connection) -> tuple[str, str] | None:
             f"database {database} has schema {version}, this batchrun {batchrun.__version__} knows {VERSION}",
             hint="upgrade with `pip install -U batchrun`; older versions never write to newer databases",
         )
-    return version, simulated
+    return version, simulated, moved
 
 
 def _refuse_worker(connection: sa.Connection, version: str) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from batchrun.queue import copying
 from tests.cli.conftest import Batchrun
 from tests.postgres import Server
 
@@ -101,3 +104,72 @@ def test_a_server_that_holds_another_program_is_left_alone(batchrun: Batchrun, s
         shown = batchrun("--db", server.url, "--simulate", *args)
         assert shown.code == 2
         assert "another program" in shown.err
+
+
+# -- out of a file ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def filled(batchrun: Batchrun, server: Server, tmp_path: Path, swift: None) -> Batchrun:
+    """A queue in a file, with answers and jobs that are still to be sent; and an empty server."""
+    server.drop()
+    (tmp_path / "jobs.jsonl").write_text(JOBS)
+    assert batchrun("--db", "here.db", *QUIET, "submit", "jobs.jsonl", "--mode", "realtime").code == 0
+    (tmp_path / "more.jsonl").write_text(JOBS)
+    assert batchrun("--db", "here.db", *QUIET, "submit", "more.jsonl", "--mode", "realtime", "--no-run").code == 0
+    return batchrun
+
+
+def test_a_copy_has_every_row_and_goes_on_where_the_file_stood(
+    filled: Batchrun, server: Server, tmp_path: Path
+) -> None:
+    shown = filled("--db", "here.db", "--simulate", "db", "copy", server.url, "--yes", "--json")
+    assert shown.code == 0, shown
+    assert json.loads(shown.out)["jobs"] == 8
+    there = ("--db", server.url, *QUIET)
+    before = filled("--db", "here.db", *QUIET, "results", "jobs", "--format", "jsonl")
+    assert filled(*there, "results", "jobs", "--format", "jsonl").out == before.out != ""
+    assert filled(*there, "db", "check").code == 0
+    assert filled(*there, "run").code == 0
+    assert len(filled(*there, "results", "more", "--format", "jsonl").out.splitlines()) == 4
+    (tmp_path / "third.jsonl").write_text(JOBS)  # takes new ids for its run and its jobs
+    assert filled(*there, "submit", "third.jsonl", "--mode", "realtime").code == 0
+    assert filled(*there, "db", "check").code == 0
+
+
+def test_the_file_is_sealed_and_names_the_new_place(filled: Batchrun, server: Server) -> None:
+    assert filled("--db", "here.db", "--simulate", "db", "copy", server.url, "--yes").code == 0
+    for args in (("run",), ("submit", "more.jsonl"), ("cancel", "more", "--yes")):
+        shown = filled("--db", "here.db", "--simulate", *args)
+        assert shown.code == 2, args
+        assert "has moved to postgresql://" in shown.err
+    assert filled("--db", "here.db", "--simulate", "status").code == 0
+    again = filled("--db", "here.db", "--simulate", "db", "copy", server.url, "--yes")
+    assert again.code == 0
+    assert "is there already" in again.err
+
+
+def test_nothing_is_copied_into_a_queue_in_use_nor_while_something_is_being_sent(
+    filled: Batchrun, server: Server, tmp_path: Path
+) -> None:
+    copy = ("--db", "here.db", "--simulate", "db", "copy", server.url, "--yes")
+    with closing(sqlite3.connect(tmp_path / "here.db", isolation_level=None)) as file:
+        file.execute("UPDATE attempts SET outcome = NULL, ended = NULL WHERE job = 1")
+        shown = filled(*copy)
+        assert shown.code == 2
+        assert "1 request may be on their way" in shown.err
+        file.execute("UPDATE attempts SET outcome = 'ok', ended = 1 WHERE job = 1")
+    assert filled("--db", server.url, *QUIET, "submit", "jobs.jsonl", "--mode", "realtime").code == 0
+    shown = filled(*copy)
+    assert shown.code == 2
+    assert "is a queue in use" in shown.err
+    assert filled("--db", "here.db", *QUIET, "run").code == 0  # the file is not sealed
+
+
+def test_a_copy_that_differs_is_none(filled: Batchrun, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = copying._Sum.add_all
+    monkeypatch.setattr(copying._Sum, "add_all", lambda self, rows: real(self, [*rows][1:]))
+    shown = filled("--db", "here.db", "--simulate", "db", "copy", server.url, "--yes")
+    assert shown.code == 3
+    assert "differs from the file" in shown.err
+    assert filled("--db", "here.db", *QUIET, "run").code == 0

@@ -12,14 +12,14 @@ from batchrun.cli.confirm import confirmed
 from batchrun.cli.output import Format, at, chosen, document, rows
 from batchrun.cli.screen import Mark, Screen, clean
 from batchrun.core.figures import count, hour
-from batchrun.core.server import is_server
+from batchrun.core.server import is_server, without_password
 from batchrun.errors import Exit, UsageError
 from batchrun.settings.database import exists
 
 if TYPE_CHECKING:
     from batchrun.queue.extent import ServerExtent
 
-ACTIONS = ("info", "path", "check", "backup", "restore", "release", "vacuum", "migrate")
+ACTIONS = ("info", "path", "check", "backup", "restore", "release", "vacuum", "migrate", "copy")
 
 OF_FILES = {
     "backup": "`pg_dump` copies one on a server, also while workers go on; see docs/howto/postgres.md",
@@ -35,6 +35,7 @@ OF_FILES = {
     "batchrun db check",
     "batchrun db restore /backups/batchrun-20261128T020000Z.backup",
     "batchrun db vacuum",
+    "batchrun db copy postgresql://batchrun@db.example/batchrun",
     'sqlite3 "$(batchrun db path)"',
 )
 @click.argument("what", type=click.Choice(ACTIONS), default="info", metavar="[ACTION]")
@@ -43,14 +44,15 @@ OF_FILES = {
 @options.yes
 @options.formats(Format.TABLE, Format.JSON, Format.TSV)
 def db(call: Call, what: str, file: str | None, force: bool, yes: bool, format: Format | None) -> Exit:  # noqa: A002  # the flag's name
-    """Look after the database: info, path, check, backup, restore, release, vacuum, migrate.
+    """Look after the database: info, path, check, backup, restore, release, vacuum, migrate, copy.
 
     `backup [FILE|FOLDER]` copies it while a worker goes on, and checks the copy. `restore FILE` puts a copy in its
     place, keeps the old one beside it, and sends nothing until it is known from Anthropic's list of batches what was
     bought since the copy was made: that is taken back. Realtime requests are in no list; those answered since are
-    bought again. `release` sends at once all the same. `vacuum` gives back the room of what was deleted.
+    bought again. `release` sends at once all the same. `vacuum` gives back the room of what was deleted. `copy URL`
+    copies the queue out of its file to a PostgreSQL server; the file can only be looked at from then on.
     """
-    if file is not None and what not in {"backup", "restore"}:
+    if file is not None and what not in {"backup", "restore", "copy"}:
         raise UsageError(f"`db {what}` takes no file")
     if force and what != "backup":
         raise UsageError("`--force` belongs to `db backup`")
@@ -72,6 +74,8 @@ def db(call: Call, what: str, file: str | None, force: bool, yes: bool, format: 
             return _release(call, yes=yes)
         case "vacuum":
             return _vacuum(call, form)
+        case "copy":
+            return _copy(call, file, form, yes=yes)
         case _:
             return _migrate(call)
 
@@ -267,6 +271,29 @@ def _vacuum(call: Call, form: Format) -> Exit:
         document(call.screen, "db_vacuum", {"before": before, "after": after})
     else:
         call.screen.say(f"{_ok(call.screen)} {_size(before)} → {_size(after)}")
+    return Exit.OK
+
+
+def _copy(call: Call, url: str | None, form: Format, *, yes: bool) -> Exit:
+    from batchrun.library import care
+
+    if url is None:
+        raise UsageError("whereto? `db copy postgresql://USER@HOST/NAME`")
+    screen, place = call.screen, without_password(url)
+    refusal = UsageError(f"this seals {call.settings.db}, which can only be looked at afterwards; pass --yes")
+    question = f"Copy {clean(call.settings.db)} to {clean(place)}, and seal the file?"
+    if not confirmed(screen, question, yes=yes, refusal=refusal):
+        screen.must_say("Nothing was changed.")
+        return Exit.USAGE
+    moved = care.copy(call.settings, url)
+    facts = {"path": call.settings.db, "to": place, "runs": moved.runs, "jobs": moved.jobs, "rows": moved.rows}
+    if form is Format.JSON:
+        document(screen, "db_copy", facts)
+        return Exit.OK
+    what = f"{count(moved.runs, 'run')}, {count(moved.jobs, 'job')}"
+    words = "is there already" if moved.again else "every row is the same"
+    screen.say(f"{_ok(screen)} {what} at {clean(place)}; {words}")
+    screen.say(f"{clean(call.settings.db)} is sealed. From now on:  batchrun --db '{clean(place)}' status")
     return Exit.OK
 
 
