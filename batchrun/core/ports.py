@@ -35,7 +35,7 @@ from batchrun.core.events import Event, HookCalled
 from batchrun.core.hook import Pending
 from batchrun.core.job import BatchId, JobId, Millis, Nanos, RunId, WorkerId
 from batchrun.core.outcome import Outcome
-from batchrun.core.pause import Pause, PauseScope
+from batchrun.core.pause import Pause
 from batchrun.core.rewind import Rewound
 
 
@@ -196,15 +196,17 @@ class Store(Protocol):
 
     async def pauses(self) -> Sequence[Pause]: ...
 
-    async def pause(self, pause: Pause) -> None:
-        """Write or renew the pause of its (scope, subject)."""
+    async def pause(self, pause: Pause) -> bool:
+        """Write or renew the pause of its (scope, subject); False if one stands there that waits for a person."""
         ...
 
     async def stop_to_look(self, pause: Pause, run: RunId) -> None:
         """Write *pause*, of *run*, whose pilots are home; it is not written again once somebody has lifted it."""
         ...
 
-    async def lift(self, scope: PauseScope, subject: str) -> None: ...
+    async def lift(self, pause: Pause) -> bool:
+        """*pause* is over; False if it is not there any more, or a person's stands in its place."""
+        ...
 
     async def limits(self, account: int) -> Sequence[LearnedLimit]: ...
 

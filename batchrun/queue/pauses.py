@@ -20,6 +20,16 @@ _WRITE = Statement(
         index_elements=["scope", "subject"], set_={name: _write.excluded[name] for name in _FACTS[2:]}
     )
 )
+_BY_HAND = [lit("user"), lit("look")]
+_NOTE = Statement(
+    _write.on_conflict_do_update(
+        index_elements=["scope", "subject"],
+        set_={name: _write.excluded[name] for name in _FACTS[2:]},
+        where=sa.or_(
+            pauses.c.reason.not_in(_BY_HAND), pauses.c.until.is_not(None), _write.excluded.reason.in_(_BY_HAND)
+        ),
+    )
+)
 _MEND = Statement(
     pauses.update()
     .where(sa.or_(pauses.c.since > param("now"), pauses.c.probed > param("now")))
@@ -30,7 +40,11 @@ _MEND = Statement(
 )
 _LIFT = Statement(pauses.delete().where(pauses.c.scope == param("the_scope"), pauses.c.subject == param("the_subject")))
 
-
+_OVER = Statement(
+    pauses.delete()
+    .where(pauses.c.scope == param("the_scope"), pauses.c.subject == param("the_subject"))
+    .where(pauses.c.reason == param("why"))
+)
 _LIFT_REFUSALS = Statement(
     pauses.delete().where(
         pauses.c.scope == lit(PauseScope.RUN),
@@ -67,6 +81,11 @@ def write(tx: Transaction, pause: Pause) -> None:
     tx.run(_WRITE, **{name: getattr(pause, name) for name in _FACTS})
 
 
+def note(tx: Transaction, pause: Pause) -> bool:
+    """The same for what an answer asks for; False if a pause stands there that only a person lifts: that one stays."""
+    return bool(tx.run(_NOTE, **{name: getattr(pause, name) for name in _FACTS}))
+
+
 def mend(tx: Transaction, now: Millis) -> int:
     """Pauses that begin later than *now*, or were asked about later, were written by a clock that was wrong: they
     begin now, so that they are asked about in time. Their ends are the API's or a person's words, and stay.
@@ -77,6 +96,11 @@ def mend(tx: Transaction, now: Millis) -> int:
 def lift(tx: Transaction, scope: PauseScope, subject: str) -> bool:
     """False if there was none."""
     return bool(tx.run(_LIFT, the_scope=scope, the_subject=subject))
+
+
+def over(tx: Transaction, pause: Pause) -> bool:
+    """An answer shows that *pause* is over; False if it is not there, or another one stands in its place."""
+    return bool(tx.run(_OVER, the_scope=pause.scope, the_subject=pause.subject, why=pause.reason))
 
 
 def most(tx: Transaction, run: RunId, account: int | None, model: str, now: Millis) -> int | None:

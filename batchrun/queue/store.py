@@ -20,7 +20,7 @@ from batchrun.core.claim import (
 )
 from batchrun.core.events import BatchTurned, Event
 from batchrun.core.job import Millis, Nanos, RunId, WorkerId
-from batchrun.core.pause import Pause, PauseScope
+from batchrun.core.pause import Pause
 from batchrun.queue import accounts, cancelling, events, finish, hooks, jobs, pauses, recovery, runs, workers
 from batchrun.queue.bodies import SharedParts
 from batchrun.queue.presence import Presence
@@ -164,12 +164,14 @@ class QueueStore:
     async def pauses(self) -> Sequence[Pause]:
         return await self._performer.perform(pauses.standing)
 
-    async def pause(self, pause: Pause) -> None:
-        def write(tx: Transaction) -> None:
-            pauses.write(tx, pause)
-            hooks.pend(tx, [hook.paused(pause)])
+    async def pause(self, pause: Pause) -> bool:
+        def note(tx: Transaction) -> bool:
+            noted = pauses.note(tx, pause)
+            if noted:
+                hooks.pend(tx, [hook.paused(pause)])
+            return noted
 
-        await self._performer.perform(write)
+        return await self._performer.perform(note)
 
     async def stop_to_look(self, pause: Pause, run: RunId) -> None:
         def stop(tx: Transaction) -> None:
@@ -179,8 +181,8 @@ class QueueStore:
 
         await self._performer.perform(stop)
 
-    async def lift(self, scope: PauseScope, subject: str) -> None:
-        await self._performer.perform(lambda tx: pauses.lift(tx, scope, subject))
+    async def lift(self, pause: Pause) -> bool:
+        return await self._performer.perform(lambda tx: pauses.over(tx, pause))
 
     async def limits(self, account: int) -> Sequence[LearnedLimit]:
         return await self._performer.perform(lambda tx: accounts.limits(tx, account))

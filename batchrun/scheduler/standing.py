@@ -21,7 +21,7 @@ class Standing:
         self._account = str(account)
         self._fingerprint = fingerprint
         self._pauses: dict[tuple[PauseScope, str], Pause] = {}
-        self._probing: dict[tuple[PauseScope, str], JobId] = {}  # which job is out to ask
+        self._probing: dict[tuple[PauseScope, str], tuple[JobId, Pause]] = {}  # which job is out to ask, about what
 
     def account_is(self, account: int) -> None:
         """The API has said that the account is another one than was thought."""
@@ -63,23 +63,26 @@ class Standing:
         """*claim* goes out to ask whether the pauses over it are over; it is freed when it ends, however it ends."""
         for key in self._keys(claim.run, claim.model):
             if key in self._pauses:
-                self._probing[key] = claim.job
+                self._probing[key] = claim.job, self._pauses[key]
 
     def free(self, claim: Claim) -> None:
         """*claim* is at its end: whatever it asked about may be asked about again."""
-        self._probing = {key: job for key, job in self._probing.items() if job != claim.job}
+        self._probing = {key: asked for key, asked in self._probing.items() if asked[0] != claim.job}
 
     def asks(self, claim: Claim, scope: PauseScope) -> bool:
         """Whether *claim* is the probe of a pause of this scope."""
-        return any(key[0] is scope and job == claim.job for key, job in self._probing.items())
+        return any(key[0] is scope and job == claim.job for key, (job, _) in self._probing.items())
 
     async def answered(self, claim: Claim, now: Millis, *, scopes: Container[PauseScope]) -> list[Event]:
-        """The API served *claim*: the pauses of these scopes that it asked about are over."""
+        """The API served *claim*: the pauses of these scopes that it asked about are over.
+
+        What a person paused meanwhile is not what it asked about.
+        """
         lifted: list[Event] = []
-        for key in [key for key, job in self._probing.items() if job == claim.job and key[0] in scopes]:
-            pause = self._pauses.pop(key, None)
-            if pause is not None:
-                await self._store.lift(pause.scope, pause.subject)
+        asked = [(key, pause) for key, (job, pause) in self._probing.items() if job == claim.job and key[0] in scopes]
+        for key, pause in asked:
+            if key in self._pauses and await self._store.lift(pause):
+                del self._pauses[key]
                 lifted.append(Probed(at=now, scope=pause.scope, subject=pause.subject, lifted=True))
         return lifted
 
@@ -90,7 +93,7 @@ class Standing:
         index = {PauseScope.ACCOUNT: 0, PauseScope.MODEL: 1, PauseScope.RUN: 2}[scope]
         key = self._keys(claim.run, claim.model)[index]
         standing = self._pauses.get(key)
-        probed = self._probing.get(key) == claim.job
+        probed = key in self._probing and self._probing[key][0] == claim.job
         if standing is not None and not probed:
             return []
         new = Pause(
@@ -104,8 +107,10 @@ class Standing:
         )
         if standing is not None:
             new = replace(new, since=standing.since, probes=standing.probes + 1, probed=now)
+        if not await self._store.pause(new):
+            await self.read()  # somebody has paused it by hand meanwhile
+            return []
         self._pauses[key] = new
-        await self._store.pause(new)
         events: list[Event] = []
         if standing is not None:
             events.append(Probed(at=now, scope=scope, subject=key[1], lifted=False))

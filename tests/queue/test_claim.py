@@ -12,7 +12,7 @@ from batchrun.core.account import Account
 from batchrun.core.claim import Taken
 from batchrun.core.job import Millis, Nanos, RunId
 from batchrun.core.pause import Pause, PauseScope
-from batchrun.queue import cancelling
+from batchrun.queue import cancelling, pauses
 from batchrun.queue import tables as t
 from batchrun.queue.submit import RunTerms
 from tests.queue.desk import MODEL, NOW, Desk, dropped, good, job, jobs
@@ -210,7 +210,7 @@ def test_what_a_person_paused_gives_nothing_until_its_end(desk: Desk, scope: Pau
     assert keys(take(desk, worker)) == []
     desk.now = Millis(NOW + 1)
     assert keys(take(desk, worker)) == ["a"]
-    desk.wait(desk.store.lift(scope, subject))
+    desk.do(lambda tx: pauses.lift(tx, scope, subject))
     assert keys(take(desk, worker)) == ["b"]
 
 

@@ -15,7 +15,7 @@ from batchrun.core.events import Event, JobSucceeded, PassStarted, Paused, Throt
 from batchrun.core.job import JobId, Millis, Nanos, RunId
 from batchrun.core.outcome import Usage
 from batchrun.core.pause import Pause, PauseScope
-from batchrun.queue import events
+from batchrun.queue import events, pauses
 from batchrun.queue import tables as t
 from tests.queue.desk import NOW, Desk
 
@@ -98,11 +98,28 @@ def test_there_is_one_pause_of_a_scope_and_subject_and_it_can_be_lifted(desk: De
     desk.wait(desk.store.pause(pause("1")))
     desk.wait(desk.store.pause(pause("1", "user", hint="renewed")))
     assert desk.wait(desk.store.pauses()) == [pause("1", "user", hint="renewed")]
-    desk.wait(desk.store.lift(PauseScope.RUN, "1"))
+    assert not desk.do(lambda tx: pauses.lift(tx, PauseScope.RUN, "1"))
     assert len(desk.wait(desk.store.pauses())) == 1
-    desk.wait(desk.store.lift(PauseScope.ACCOUNT, "1"))
-    desk.wait(desk.store.lift(PauseScope.ACCOUNT, "1"))
+    assert desk.do(lambda tx: pauses.lift(tx, PauseScope.ACCOUNT, "1"))
+    assert not desk.do(lambda tx: pauses.lift(tx, PauseScope.ACCOUNT, "1"))
     assert desk.wait(desk.store.pauses()) == []
+
+
+@pytest.mark.parametrize("reason", ["user", "look"])
+def test_what_waits_for_a_person_is_neither_replaced_nor_lifted_by_an_answer(desk: Desk, reason: str) -> None:
+    found, by_hand = pause("1"), pause("1", reason)
+    assert desk.wait(desk.store.pause(found))
+    desk.do(lambda tx: pauses.write(tx, by_hand))
+    assert not desk.wait(desk.store.lift(found))
+    assert not desk.wait(desk.store.pause(pause("1", probes=1)))
+    assert desk.wait(desk.store.pauses()) == [by_hand]
+    assert desk.rows(sa.select(sa.func.count()).select_from(t.hooks)) == [(1,)]
+
+
+def test_a_pause_that_an_answer_shows_to_be_over_is_lifted_once(desk: Desk) -> None:
+    assert desk.wait(desk.store.pause(pause("1")))
+    assert desk.wait(desk.store.lift(pause("1")))
+    assert not desk.wait(desk.store.lift(pause("1")))
 
 
 def test_what_a_wrong_clock_wrote_into_a_pause_becomes_now_and_its_end_stays(desk: Desk) -> None:

@@ -63,3 +63,19 @@ def test_a_run_that_shall_go_first_does(tmp_path: Path) -> None:
         await working
 
     in_world(tmp_path, story, SLOW)
+
+
+def test_who_pauses_while_a_probe_is_out_is_not_overruled_by_its_answer(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        world.add([f"question {n}" for n in range(20)])
+        found = Pause(scope=PauseScope.RUN, subject="1", reason="refusals", message="no", since=Millis(0))
+        perform_now(world.engine, lambda tx: pauses.write(tx, found))
+        working = asyncio.create_task(world.live(most=4))
+        await world.clock.sleep(3)
+        assert world.states() == {"running": 1, "queued": 19}  # it asks whether the pause is over
+        perform_now(world.engine, paused)
+        await working
+        assert world.states() == {"succeeded": 1, "queued": 19}
+        assert [row.reason for row in world.rows(t.pauses)] == ["user"]
+
+    in_world(tmp_path, story, SLOW)
