@@ -111,4 +111,4 @@ CANCELLED = _scenario("run of what was cancelled", _cancelled, api=SLOW, least=3
 RESCUE = _scenario("run that rescues", _late, api=SLOW, least=50)
 ON = _scenario("run of batches that asks on", _asks_on, api=LATER, least=60)
 
-BATCHED: Sequence[Scenario] = (PLAIN_RUN, PILOT, LOST, FAILED, SPOILED, CANCEL, CANCELLED, RESCUE, ON)
+BATCHED: Sequence[Scenario] = (PLAIN_RUN, PILOT, LOST, FAILED, SPOILED, CANCEL, CANCELLED, RESCUE)

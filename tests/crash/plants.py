@@ -17,7 +17,7 @@ from batchrun.core.batch import Intended, Intent, Line, Remote
 from batchrun.core.claim import Finish, Kept
 from batchrun.core.job import BatchId, Millis, WorkerId
 from batchrun.core.states import State
-from batchrun.queue import batchjobs, batchstore, jobs, loading, runs, workers
+from batchrun.queue import attempts, batchjobs, batchstore, jobs, loading, runs, workers
 from batchrun.queue import finish as ends
 from batchrun.queue import tables as t
 from batchrun.queue.batchstore import QueueBatches
@@ -218,6 +218,22 @@ def no_fence_before_a_batch() -> None:
     creating.PROMPT = float("inf")
 
 
+def kept_answers_are_forgotten() -> None:
+    """The mistake of whoever lets a job fail or be cancelled and thinks of its earlier answer no more."""
+    Transaction._fall_back = lambda self: None  # type: ignore[method-assign]  # only in the process to die
+
+
+def only_results_are_kept() -> None:
+    """The mistake of whoever throws away an answer that is not the end."""
+    keep = attempts.keep_answer
+
+    def only_winning(tx: Transaction, finish: Finish, *, winning: bool) -> None:
+        if winning:
+            keep(tx, finish, winning=winning)
+
+    attempts.keep_answer = only_winning
+
+
 PLANTS: Mapping[str, Callable[[], None]] = {
     plant.__name__: plant
     for plant in (
@@ -229,5 +245,7 @@ PLANTS: Mapping[str, Callable[[], None]] = {
         batches_are_booked_after_the_send,
         batches_are_given_up_at_once,
         no_fence_before_a_batch,
+        kept_answers_are_forgotten,
+        only_results_are_kept,
     )
 }

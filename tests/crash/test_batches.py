@@ -6,7 +6,8 @@ import random
 
 import pytest
 
-from tests.crash.batched import BATCHED, LOST, PILOT, PLAIN_RUN, RESCUE
+from tests.crash import scenarios
+from tests.crash.batched import BATCHED, LOST, ON, PILOT, PLAIN_RUN, RESCUE
 from tests.crash.conftest import Report
 from tests.crash.figures import Figures
 from tests.crash.scenarios import Scenario, World, killed, whole
@@ -35,6 +36,26 @@ def test_a_command_killed_at_any_boundary_buys_no_batch_twice(
     report(f"killed at each boundary of a {scenario}", figures)
     assert not problems
     assert figures.boundaries >= scenario.least // PARTS // SHARES, "the command was hardly ever killed"
+
+
+@pytest.mark.sweep
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("scenario", [ON, scenarios.ON], ids=str)
+@pytest.mark.parametrize("part", range(2))
+def test_a_run_that_asks_on_killed_here_and_there_loses_no_answer(
+    world: World, report: Report, scenario: Scenario, part: int
+) -> None:
+    figures, problems = Figures(), []
+    for at in every(6, first=1 + 3 * part):
+        experiment = killed(world, scenario, at)
+        problems += [f"killed at {at}: {problem}" for problem in experiment.problems]
+        figures.add(experiment.figures)
+        if not experiment.figures.kills:
+            break
+        figures.boundaries += 1
+    report(f"killed here and there in a {scenario}", figures)
+    assert not problems
+    assert figures.boundaries >= scenario.least // 6 // SHARES, "the command was hardly ever killed"
 
 
 @pytest.mark.sweep

@@ -7,18 +7,20 @@ from collections.abc import Callable, Iterable
 
 import pytest
 
-from tests.crash.batched import LOST, PLAIN_RUN
+from tests.crash.batched import LOST, ON, PLAIN_RUN
 from tests.crash.plants import (
     a_run_is_open_while_it_is_loaded,
     answers_are_acknowledged_before_the_commit,
     attempts_are_booked_after_the_send,
     batches_are_booked_after_the_send,
     batches_are_given_up_at_once,
+    kept_answers_are_forgotten,
     no_fence,
     no_fence_before_a_batch,
+    only_results_are_kept,
     the_buried_go_on_claiming,
 )
-from tests.crash.scenarios import RUN, SUBMIT, Scenario, World, cut, killed, whole
+from tests.crash.scenarios import NEVER, RUN, SUBMIT, Scenario, World, cut, killed, whole
 from tests.crash.test_zombies import haunted, met
 
 Plant = Callable[[], None]
@@ -69,6 +71,15 @@ def test_a_missing_fence_before_a_batch_is_found_by_a_worker_that_stands_still(w
     plant = no_fence_before_a_batch.__name__
     stopped = (haunted(world, PLAIN_RUN, at, plant).problems for at in range(create - 1, create - 8, -1))
     assert found("was answered 2 times", stopped)
+
+
+@pytest.mark.sweep
+@pytest.mark.parametrize(
+    ("plant", "word"),
+    [(kept_answers_are_forgotten, "did not take the answer"), (only_results_are_kept, "results are of")],
+)
+def test_an_answer_that_is_lost_where_a_job_asks_on_is_found(world: World, plant: Plant, word: str) -> None:
+    assert found(word, [cut(world, ON, NEVER, plant.__name__).problems])
 
 
 @pytest.mark.sweep

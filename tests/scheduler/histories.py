@@ -49,6 +49,11 @@ WORST = Nanos(20_000_000)
 ROUGH = range(1240, 1280)
 """Seeds of nights in which much is held up on its way or sent twice: what comes late or doubled is rare elsewhere."""
 
+ASKING = range(3000, 4000)
+"""Seeds of nights in which many an answer is not the end: jobs are asked on, and fail where the model refuses."""
+
+SEQUELS = (Kind.TRUNCATE, Kind.PAUSE, Kind.REFUSAL)
+
 OVER = frozenset({BatchState.DONE, BatchState.REJECTED, BatchState.LOST, BatchState.GONE})
 
 CREATES = (
@@ -104,6 +109,13 @@ def roughened(plan: Plan) -> Plan:
     """The same account behind a gateway that repeats creates."""
     faults = {**plan.batches.faults, Verb.CREATE: {**plan.batches.faults[Verb.CREATE], Kind.TWICE: 0.4}}
     return replace(plan, batches=replace(plan.batches, faults=faults))
+
+
+def unfinished(plan: Plan) -> Plan:
+    """The same account with a model that seldom comes to an end."""
+    dice = random.Random(f"asking {plan.seed}")
+    items = {**plan.batches.items, **{kind: dice.uniform(0.05, 0.3) for kind in SEQUELS}}
+    return replace(plan, batches=replace(plan.batches, items=items))
 
 
 def healthy(plan: Plan) -> Plan:
@@ -175,6 +187,8 @@ class History:
         self.plan = drawn(dice, seed)
         if seed in ROUGH:
             self.plan = roughened(self.plan)
+        if seed in ASKING:
+            self.plan = unfinished(self.plan if seed % 2 else roughened(self.plan))
         if self.hurried:
             self.plan = replace(self.plan, batches=replace(self.plan.batches, minutes=90.0))
         self.jobs = dice.choice(SIZES)
@@ -190,6 +204,9 @@ class History:
         self.happened: Counter[str] = Counter()
         self.run = RunId(1)
         self._wish()
+        if seed in ASKING:
+            with world.engine.begin() as tx:
+                tx.execute(t.runs.update().values(on_truncated="retry", on_refused="fail"))
 
     def _wish(self) -> None:
         """What the user said of the run."""

@@ -27,6 +27,9 @@ SETTLE, SETTLE_ANSWERED = 15 * MINUTE, 2 * MINUTE
 SECOND = 1000
 """`Date` headers tell no more."""
 
+SEQUELS = {"max_tokens", "pause_turn", "refusal"}
+"""How answers end after which a job may be asked once more."""
+
 OVER = frozenset({"done", "rejected", "lost", "gone"})
 FINAL = frozenset({"succeeded", "failed", "cancelled", "held"})
 
@@ -49,9 +52,18 @@ class Books:
         return {(row.job, row.n): row for row in self._rows(t.attempts)}
 
     @cached_property
+    def stops(self) -> dict[tuple[int, int], str]:
+        """How each answer that was kept ends, by its job and attempt."""
+        return {(row.job, row.attempt): row.stop_reason for row in self._rows(t.results)}
+
+    @cached_property
     def run(self) -> Any:
         (run,) = self._rows(t.runs)
         return run
+
+    @property
+    def asks_on(self) -> bool:
+        return bool(self.run.on_truncated == "retry")
 
     @cached_property
     def jobs(self) -> dict[int, Any]:
@@ -116,6 +128,7 @@ class Books:
 def judge(books: Books, jobs: int) -> Counter[str]:
     """Raises AssertionError for what must not be; returns what happened, counted."""
     happened = _purchases(books)
+    happened.update(f"ended by {stop}" for stop in books.stops.values() if stop in SEQUELS)
     _ends(books, jobs)
     _answers(books)
     _found(books)
@@ -151,8 +164,14 @@ def _purchases(books: Books) -> Counter[str]:
         doubts = [
             row for (its, _), row in books.attempts.items() if its == job and row.via == "realtime" and _doubtful(row)
         ]
-        causes += ["realtime in flight"] * min(len(doubts), len(realtime))
-        causes += [None] * (len(realtime) - len(doubts))
+        on = [
+            n
+            for (its, n), row in books.attempts.items()
+            if its == job and row.via == "realtime" and books.asks_on and books.stops.get((its, n)) in SEQUELS
+        ]
+        causes += ["it was not the end"] * min(len(on), len(realtime))
+        causes += ["realtime in flight"] * min(len(doubts), len(realtime) - len(on))
+        causes += [None] * (len(realtime) - len(on) - len(doubts))
         found = [cause for cause in causes if cause is not None]
         told = [(work.batch, work.custom_id) if isinstance(work, Bought) else work.request_id for work in works]
         assert len(found) >= len(works) - 1, f"job {job} was bought {len(works)} times: {told}, {causes}"
@@ -171,6 +190,8 @@ def _cause(books: Books, work: Bought) -> str | None:
     own = batch.remote_id if batch.remote_id in lots else next(iter(lots - books.copies), None)
     if work.batch != own:
         return "repeated by a gateway"
+    if books.stops.get((ticket.job, ticket.attempt)) in SEQUELS and books.asks_on:
+        return "it was not the end"
     if batch.lost is not None:
         return _cause_of_loss(books, batch, work)
     unheard = attempt.outcome == "unknown" or len(lots) > 1
@@ -209,10 +230,16 @@ def _answers(books: Books) -> None:
     requests = dict(books.world.rows(t.requests, t.requests.c.job, t.requests.c.own))
     for job, body in books.world.rows(t.results, t.results.c.job, t.results.c.body):
         assert answers.digest(json.loads(requests[job])) in body or json.loads(body)["stop_reason"] != "end_turn"
+    for row in books.jobs.values():
+        assert row.kept is None or row.state == "held", f"job {row.id} is {row.state}, and an answer is kept for it"
     for ticket, work in _works(books):
         if books.jobs[ticket.job].state == "succeeded" or books.hidden(work.batch):
             continue
         line = books.line(work.batch, work.custom_id)
+        if books.asks_on and books.stops.get((ticket.job, ticket.attempt)) == "refusal":
+            continue
+        if books.jobs[ticket.job].kept is not None:  # a person decides whether it is asked on
+            continue
         assert line != "succeeded", f"the answer of job {ticket.job} in {work.batch} was left there"
 
 

@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.scheduler.histories import Wrong, histories, told
+from tests.crash.share import some
+from tests.scheduler.histories import ASKING, Wrong, histories, told
+from tests.scheduler.histories_judge import SEQUELS
 from tests.scheduler.histories_plants import PLANTS, Plant
 
 CHUNKS, CHUNK = 14, 20
@@ -32,6 +34,9 @@ OFTEN = {
 """What must have happened at least `TIMES` times in the whole sweep: histories count by it, not by their number."""
 
 TIMES = 20
+
+ASKED = 2
+"""Nights of each share in which jobs are asked on."""
 
 
 @pytest.fixture
@@ -65,6 +70,13 @@ def test_many_nights_of_batches_end_well_and_hold_much_of_everything(
             print(f"\n{told(together)}")  # noqa: T201  # what the sweep was made of belongs to its outcome
         rare = {what: together[name] for what, name in OFTEN.items() if together[name] < TIMES}
         assert not rare, f"too seldom: {rare}"
+
+
+@pytest.mark.sweep
+@pytest.mark.timeout(1200)
+def test_nights_in_which_answers_are_not_the_end_end_well(tmp_path: Path) -> None:
+    happened = histories(tmp_path, some(ASKING, 1, 0)[:ASKED])
+    assert min(happened[f"ended by {stop}"] for stop in SEQUELS) > 0
 
 
 @pytest.mark.sweep
