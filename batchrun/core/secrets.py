@@ -8,6 +8,7 @@ _FORMS = re.compile(
     r"""sk-ant-[\w-]{4,}                                  # an API key or an OAuth token
       | (?<=[Bb]earer[ ])[\w.~+/=-]{8,}                   # an authorization header
       | (?<=://)[^\s/:@]*:[^\s/@]+(?=@)                   # user and password in an address
+      | (?<=password=)[^\s&'"]+                           # and where it stands in the address's query
     """,
     re.VERBOSE,
 )

@@ -136,6 +136,7 @@ def test_another_worker_finishes_what_a_killed_one_had_and_buys_only_that_again(
 
 
 @pytest.mark.sweep
+@pytest.mark.timeout(400)
 def test_kills_stops_and_a_crash_of_the_server_lose_nothing_and_buy_again_only_what_was_out(
     tmp_path: Path, server: Server, served: Served
 ) -> None:
@@ -153,7 +154,9 @@ def test_kills_stops_and_a_crash_of_the_server_lose_nothing_and_buy_again_only_w
         while time.monotonic() < since + LEASE + 3:
             time.sleep(0.1)
         stopped.send_signal(signal.SIGCONT)
-        assert field.ended() == [-signal.SIGKILL, 0, 0, 0]
+        *first, last = field.ended()
+        assert first == [-signal.SIGKILL, 0, 0]
+        assert last in {0, 3}  # it may have come just when the server was away
         assert field.bought_again() <= 2 * AT_ONCE
         assert field.ask("SELECT count(*) FROM attempts WHERE outcome IS NULL") == [(0,)]
     finally:

@@ -31,7 +31,6 @@ ON_BOTH = frozenset(
         "test_loading",
         "test_pilots",
         "test_retrying",
-        "test_runs",
         "test_sequel",
     }
 )
