@@ -157,8 +157,8 @@ def _doomed(settings: Settings, reading: Reading, found: Sequence[RunSummary]) -
 def remove(settings: Settings, chosen: Sequence[Doomed], events_before: Millis | None = None) -> Removed:
     """Remove the *chosen* runs, and what happened *events_before* from the log; others may work meanwhile.
 
-    What another call began to remove and did not finish goes too. A run that came to life since is left alone. That it
-    is gone, and what it had cost, stays in the log.
+    What another call began to remove and did not finish goes too. A run that came to life since, or bought more, is
+    left alone. That it is gone, and what it had cost, stays in the log.
     """
     now = SystemClock().wall()
     jobs = told = 0
@@ -166,7 +166,7 @@ def remove(settings: Settings, chosen: Sequence[Doomed], events_before: Millis |
         for one in chosen:
 
             def take(tx: Transaction, one: Doomed = one) -> None:
-                if removing.take(tx, one.run.id, now):
+                if removing.take(tx, one.run.id, now, spent=one.run.spent):
                     message = f"run {one.run.name} ({one.run.ref}) was removed: {one.words}"
                     events.record(tx, [events.row_of(Trouble(at=now, code="removed", message=message))])
 

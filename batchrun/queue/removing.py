@@ -75,6 +75,7 @@ _WHY = Statement(
 _TAKE = Statement(
     runs.update()
     .where(runs.c.id == param("it"), runs.c.state != lit(RunState.LOADING), ~_LEFT, ~_OUT)
+    .where(runs.c.spent == param("its_spent"))
     .values(
         name=lit(TAKEN).concat(sa.cast(runs.c.id, sa.Text)),
         stem=lit(""),
@@ -147,9 +148,12 @@ def why_not(tx: Transaction, run: RunId, now: Millis) -> str | None:
     return "it has jobs that are not at their end" if left else None
 
 
-def take(tx: Transaction, run: RunId, now: Millis) -> bool:
-    """Nobody finds *run* any more, and it may be removed; False if it cannot be."""
-    return bool(tx.run(_TAKE, it=run, now=now, watched=now - WATCH))
+def take(tx: Transaction, run: RunId, now: Millis, *, spent: int) -> bool:
+    """Nobody finds *run* any more, and it may be removed; False if it cannot be.
+
+    *spent* is what it had spent when somebody chose to remove it: what was bought since, nobody has seen.
+    """
+    return bool(tx.run(_TAKE, it=run, now=now, watched=now - WATCH, its_spent=spent))
 
 
 def taken(tx: Transaction) -> list[RunId]:

@@ -200,7 +200,7 @@ def test_what_came_to_life_between_the_question_and_the_answer_is_left_alone(loo
         run = over(stock, "nightly")
         stock.job(run, "again")
     engine = open_queue(looked_at)
-    assert not perform_now(engine, lambda tx: removing.take(tx, RunId(run), Millis(LATER)))
+    assert not perform_now(engine, lambda tx: removing.take(tx, RunId(run), Millis(LATER), spent=0))
     close_queue(engine)
 
 
@@ -224,7 +224,7 @@ def test_a_removal_that_was_killed_is_finished_by_the_next(batchrun: Batchrun, l
         run = over(stock, "half")
         over(stock, "other")
     engine = open_queue(looked_at)
-    assert perform_now(engine, lambda tx: removing.take(tx, RunId(run), Millis(LATER)))
+    assert perform_now(engine, lambda tx: removing.take(tx, RunId(run), Millis(LATER), spent=0))
     close_queue(engine)
     with closing(sqlite3.connect(tmp_path / "batchrun.db")) as connection:
         connection.execute("PRAGMA foreign_keys = ON")

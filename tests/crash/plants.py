@@ -77,10 +77,10 @@ def attempts_are_booked_after_the_send() -> None:
         unbooked.update({(row[0], row[1]): (names, row) for row in rows})
         return 0
 
-    def with_attempt(tx: Transaction, finish: Finish) -> Kept:
+    def with_attempt(tx: Transaction, finish: Finish, *, repetition: bool = False) -> Kept:
         names, row = unbooked[finish.claim.job, finish.claim.attempt]
         run_many(tx, jobs._BEGIN_ATTEMPT, names, [row])
-        return store(tx, finish)
+        return store(tx, finish, repetition=repetition)
 
     Transaction.run_many = without_attempts  # type: ignore[method-assign]  # only in the process to die
     ends.store = with_attempt

@@ -10,7 +10,7 @@ from batchrun.core.job import RunId
 from batchrun.queue import removing, retrying, runfacts
 from batchrun.queue import tables as t
 from batchrun.queue.writing import Op
-from tests.queue.desk import NOW, Desk, jobs, refused
+from tests.queue.desk import NOW, Desk, good, jobs, refused
 
 
 def failed(desk: Desk) -> None:
@@ -30,7 +30,7 @@ def test_a_retry_that_comes_too_late_puts_nothing_back_into_a_run_that_is_being_
         found = desk.do(op)
         if getattr(op, "func", None) is retrying._page and not looked:
             looked += 1
-            assert desk.do(lambda tx: removing.take(tx, RunId(1), NOW))
+            assert desk.do(lambda tx: removing.take(tx, RunId(1), NOW, spent=0))
         return found
 
     assert retrying.retry(perform, RunId(1), NOW, lambda _: True).queued == 0
@@ -45,5 +45,15 @@ def test_a_retry_that_comes_too_late_puts_nothing_back_into_a_run_that_is_being_
 def test_a_run_with_something_put_back_is_not_removed(desk: Desk) -> None:
     failed(desk)
     retrying.retry(desk.do, RunId(1), NOW, lambda _: True)
-    assert not desk.do(lambda tx: removing.take(tx, RunId(1), NOW))
+    assert not desk.do(lambda tx: removing.take(tx, RunId(1), NOW, spent=0))
     assert desk.states() == {"a": "queued", "b": "queued"}
+
+
+def test_a_run_that_bought_more_since_it_was_looked_at_is_not_removed(desk: Desk) -> None:
+    failed(desk)
+    retrying.retry(desk.do, RunId(1), NOW, lambda _: True)
+    for claim in desk.claim(desk.work(), 2):
+        desk.finish(claim, good())
+    assert not desk.do(lambda tx: removing.take(tx, RunId(1), NOW, spent=0))
+    assert desk.states() == {"a": "succeeded", "b": "succeeded"}
+    assert desk.do(lambda tx: removing.take(tx, RunId(1), NOW, spent=100))

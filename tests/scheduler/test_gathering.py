@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import sqlalchemy as sa
 
 from batchrun.core.job import Millis
 from batchrun.core.states import State
@@ -37,8 +36,7 @@ def aside(world: World, state: State, *, hours: str | None = None) -> None:
 
 def sent(world: World) -> float:
     """Seconds from now on after which the first batch was sent."""
-    (first,) = world.rows(sa.select(sa.func.min(t.batches.c.sent)).subquery())[0]
-    return float(first) / 1000
+    return min(float(sent) for (sent,) in world.rows(t.batches, t.batches.c.sent)) / 1000
 
 
 def test_a_job_that_waits_for_a_person_keeps_no_batch_back(tmp_path: Path) -> None:
