@@ -95,6 +95,7 @@ class _Asked:
     future: asyncio.Future[Any]
     result: Any = None
     error: BaseException | None = None
+    alone: bool = False  #: on a server: it met somebody who did the same at once, and is tried without others
 
 
 class _Failed(Exception):
@@ -205,6 +206,9 @@ class Writer:
                 self._commit(left)
                 left = []
             except _Failed as failed:
+                if self._may_have_met(failed):
+                    failed.asked.alone = True
+                    continue
                 failed.asked.error = failed.error
                 left = [asked for asked in left if asked is not failed.asked]
             except Exception as error:  # noqa: BLE001  # whatever it is, it must reach the callers and not kill the thread
@@ -223,6 +227,11 @@ class Writer:
                 with self._changed:
                     self._changed.wait_for(lambda: self._closing or self._impatient, timeout=rest)
                 rest = min(rest * 2.0, LONGEST_REST)
+
+    def _may_have_met(self, failed: _Failed) -> bool:
+        """Whether two workers may have been the first at once, as when both look for a row and then add it."""
+        double = sa.exc.IntegrityError, self._engine.dialect.loaded_dbapi.IntegrityError
+        return self._mark is not None and not failed.asked.alone and isinstance(failed.error, double)
 
     def _give_up(self, group: list[_Asked], fault: Fault) -> None:
         self._broken = fault
@@ -251,7 +260,8 @@ class Writer:
             with self._engine.begin() as connection:
                 mark.begin(Transaction(connection))
             mark.begun = True
-        with self._engine.begin() as connection:
+        alone = any(asked.alone for asked in group)
+        with self._engine.execution_options(batchrun_together=not alone).begin() as connection:
             transaction = Transaction(connection)
             if not (mark.doubted and mark.is_kept(transaction)):
                 self._perform(transaction, group)

@@ -94,6 +94,27 @@ def test_an_operation_counts_once_whether_its_commit_or_only_the_word_on_it_was_
     assert told == ["lost"]
 
 
+def test_two_who_are_the_first_at_once_both_go_on(queue: sa.Engine) -> None:
+    met = [True]
+
+    def look_and_add(tx: Transaction) -> str:
+        if met.pop() if met else False:  # somebody else adds it between the look and the word
+            with queue.execution_options(batchrun_together=True).begin() as other:
+                put("a")(Transaction(other))
+        elif tx.row(_GET, it="a") is not None:
+            return "there"
+        return put("a")(tx)
+
+    assert with_writer(queue, lambda writer: writer.perform(look_and_add)) == "there"
+
+    async def twice(writer: Writer) -> Any:
+        return await asyncio.gather(writer.perform(put("a")), writer.perform(put("b")), return_exceptions=True)
+
+    told = with_writer(queue, twice)
+    assert isinstance(told[0], psycopg.IntegrityError)
+    assert told[1] == "b"
+
+
 def test_a_writer_that_ends_leaves_no_mark_behind(queue: sa.Engine) -> None:
     with_writer(queue, lambda writer: writer.perform(put("a")))
     with queue.begin() as connection:
