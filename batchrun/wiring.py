@@ -58,8 +58,9 @@ class Wish:
 
     only: RunId | None = None
     once: bool = False
-    exclusive: bool = True  #: only while nobody else drains this queue
+    exclusive: bool = False  #: only while nobody else drains this queue
     detach: bool = False  #: end once everything is sent, though batches are out
+    patient: bool = False  #: stay until nothing is left, though another worker looks after what is out
     max_cost: Nanos | None = None
     seconds: float | None = None  #: the time given: after it the pass drains and ends with `over`
     over: Exit = Exit.PENDING
@@ -231,6 +232,7 @@ def _terms(settings: Settings, wish: Wish, credential: Credential | None, tables
         detach=wish.detach,
         grace=settings.grace,
         only=wish.only,
+        patient=wish.patient,
         once=wish.once,
         max_cost=wish.max_cost,
     )

@@ -42,7 +42,7 @@ def test_who_comes_second_closes_the_queue_again(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(connect, "open_queue", open_queue)
     settings = load({"db": str(tmp_path / "b.db")}, environ={}, folder=tmp_path, no_config=True, simulate=True)
     first = Locks(settings.db)
-    first.hold_run(wiring.card())
+    first.hold_run(wiring.card(), exclusive=True)
     with pytest.raises(WorkerBusy):
         wiring.run_pass(settings, wiring.Wish(), Silent())
     assert [path.name for path in tmp_path.glob("*-wal")] == []  # the last connection to close takes it away

@@ -29,7 +29,8 @@ from batchrun.report.rates import WINDOW, Lane, Meter, condensed
 
 RUNS = 6
 BATCHES = 4
-"""Runs and batches that get lines of their own; the others are counted."""
+WORKERS = 3
+"""Runs, batches and workers that get lines of their own; the others are counted."""
 
 NAME = 24
 BAR = 32
@@ -243,10 +244,12 @@ class _Drawing:
         if standing:
             yield [("how far a batch is, Anthropic tells only when it has ended", Tone.DIM)]
         workers = self.view.seen.workers
-        for worker in workers[:2]:
+        for worker in workers[:WORKERS]:
             yield [
                 (f"worker pid {worker.pid} on {clean(worker.host)} since {hour(worker.started, self.now)}", Tone.DIM)
             ]
+        if len(workers) > WORKERS:
+            yield [(f"and {count(len(workers) - WORKERS, 'worker')} more", Tone.DIM)]
         if not workers and any(run.left for run in self.view.runs):
             yield [("no worker is running", Tone.WARN)]
 

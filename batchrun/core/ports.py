@@ -37,6 +37,7 @@ from batchrun.core.job import BatchId, JobId, Millis, Nanos, RunId, WorkerId
 from batchrun.core.outcome import Outcome
 from batchrun.core.pause import Pause
 from batchrun.core.rewind import Rewound
+from batchrun.core.sharing import Asked, Granted
 
 
 class Clock(Protocol):
@@ -212,6 +213,14 @@ class Store(Protocol):
 
     async def remember_limit(self, account: int, limit: LearnedLimit) -> None: ...
 
+    async def take(self, account: int, asked: Asked) -> Granted:
+        """When requests may leave, so that all workers of *account* together stay under its limits."""
+        ...
+
+    async def block(self, account: int, lane: str, seconds: float, now: float, boot: str) -> None:
+        """Let no worker's requests leave in *lane* for *seconds* from the steady time *now* of *boot* on."""
+        ...
+
     async def record(self, events: Sequence[Event]) -> None: ...
 
     async def settle(self, now: Millis) -> Sequence[tuple[RunId, str]]:
@@ -238,6 +247,13 @@ class BatchStore(Protocol):
 
     A verb that changes a batch does nothing, and says so, if the batch is not where the verb starts.
     """
+
+    async def attend(self, account: int, worker: WorkerId) -> str | None:
+        """Look after the batches of *account* from now on; else who does, in words, while that worker lives.
+
+        Raises WorkerBusy (batchrun.errors) if *worker* was taken for dead.
+        """
+        ...
 
     async def attended(self, account: int) -> Sequence[Batch]:
         """The batches of *account* that are unresolved, stand at the API, are lost, or may stand twice."""

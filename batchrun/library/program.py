@@ -161,6 +161,9 @@ class Run:
             now = self.status()
             if stop.is_set():
                 return now
+            if now.counts.get(State.RUNNING):  # another worker has them
+                stop.wait(LOOK if left is None else min(LOOK, left))
+                continue
             if not now.done and (timeout is None or time.monotonic() - begun < timeout):
                 raise Stopped(Exit.PENDING, f"what is left of run {self.name} needs a word from you", "see `status()`")
         return status
@@ -279,6 +282,7 @@ class Queue:
         wish = Wish(
             only=None if run is None else RunId(int(run.ref.removeprefix("r-"))),
             max_cost=None if max_cost is None else _nanos(max_cost),
+            patient=True,
             seconds=timeout,
             until=stop.is_set,
         )

@@ -8,11 +8,13 @@ import sqlalchemy as sa
 
 from batchrun.core.account import Account
 from batchrun.core.claim import KnownAccount, LearnedLimit
-from batchrun.core.job import Millis
+from batchrun.core.job import Millis, WorkerId
 from batchrun.core.limits import Dimension, gate
-from batchrun.queue.statement import Statement, columns_of, param
-from batchrun.queue.tables import accounts, buckets, fingerprints
+from batchrun.queue.buckets import TABLE
+from batchrun.queue.statement import Statement, columns_of, insert_or, lit, param
+from batchrun.queue.tables import accounts, buckets, fingerprints, workers
 from batchrun.queue.transaction import Transaction
+from batchrun.queue.workers import refuse_buried
 
 _NAMES = ("origin", "organization", "workspace", "name")
 _KNOWN = Statement(
@@ -80,9 +82,36 @@ def _less(known_before: Account, now_told: Account) -> bool:
     )
 
 
+_ATTEND = Statement(
+    accounts.update()
+    .where(
+        accounts.c.id == param("it"),
+        accounts.c.attendant.is_(None)
+        | (accounts.c.attendant == param("me"))
+        | ~sa.exists().where(workers.c.id == accounts.c.attendant, workers.c.left.is_(None)),
+    )
+    .values(attendant=param("me"))
+)
+_ATTENDANT = Statement(
+    sa.select(workers.c.pid, workers.c.host)
+    .join(accounts, accounts.c.attendant == workers.c.id)
+    .where(accounts.c.id == param("it"))
+)
+
+
+def attend(tx: Transaction, account: int, worker: WorkerId) -> str | None:
+    """Let *worker* look after the batches of *account*, unless another one lives that does: then who that is."""
+    refuse_buried(tx, worker)
+    if tx.run(_ATTEND, it=account, me=worker):
+        return None
+    row = tx.row(_ATTENDANT, it=account)
+    assert row is not None, "an attendant has no row"
+    return f"pid {row[0]} on host {row[1]}"
+
+
 _LIMITS = Statement(
     sa.select(buckets.c.lane, buckets.c.dimension, buckets.c.capacity, buckets.c.source, buckets.c.learned)
-    .where(buckets.c.account == param("whose"))
+    .where(buckets.c.account == param("whose"), buckets.c.source != lit(TABLE))
     .order_by(buckets.c.lane, buckets.c.learned)
 )
 _LEARN = Statement(
@@ -94,7 +123,13 @@ _LEARN = Statement(
     )
     .values(capacity=param("limit"), refill=param("rate"), source=param("word"), learned=param("at"))
 )
-_FIRST = Statement(columns_of(buckets, "account", "lane", "dimension", "capacity", "refill", "source", "learned"))
+_first = insert_or(buckets, "account", "lane", "dimension", "capacity", "refill", "source", "learned")
+_FIRST = Statement(
+    _first.on_conflict_do_update(  # another worker may be the first meanwhile
+        index_elements=["account", "lane", "dimension"],
+        set_={name: _first.excluded[name] for name in ("capacity", "refill", "source", "learned")},
+    )
+)
 
 
 def limits(tx: Transaction, account: int) -> Sequence[LearnedLimit]:

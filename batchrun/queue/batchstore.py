@@ -21,7 +21,7 @@ from batchrun.core.claim import Claim, Finish, Kept
 from batchrun.core.job import BatchId, JobId, Millis, Nanos, RunId, WorkerId
 from batchrun.core.rewind import Rewound
 from batchrun.core.states import State
-from batchrun.queue import attempts, batches, batchjobs, finish, jobs, packing, rewinding, runs, workers
+from batchrun.queue import accounts, attempts, batches, batchjobs, finish, jobs, packing, rewinding, runs, workers
 from batchrun.queue.bodies import SharedParts
 from batchrun.queue.transaction import Transaction
 from batchrun.queue.writing import Performer
@@ -40,6 +40,10 @@ class QueueBatches:
     def __init__(self, performer: Performer) -> None:
         self._performer = performer
         self._parts = SharedParts()
+
+    async def attend(self, account: int, worker: WorkerId) -> str | None:
+        """Raises WorkerBusy if *worker* was taken for dead."""
+        return await self._performer.perform(lambda tx: accounts.attend(tx, account, worker))
 
     async def attended(self, account: int) -> Sequence[Batch]:
         return await self._performer.perform(lambda tx: batches.attended(tx, account))

@@ -88,7 +88,9 @@ CROSS JOIN jobs j ON j.id = a.job CROSS JOIN runs r ON r.id = j.run
 LEFT JOIN results s ON s.job = a.job AND s.attempt = a.n
 WHERE a.outcome <> 'released'
 """
-_LIMITS = "SELECT account, lane, dimension, capacity, source FROM buckets ORDER BY account, lane"
+_LIMITS = (
+    "SELECT account, lane, dimension, capacity, source FROM buckets WHERE source <> 'table' ORDER BY account, lane"
+)
 
 
 def beats(reading: Reading, since: Millis, *, most: int = MOST) -> tuple[int, Sequence[Beat]]:

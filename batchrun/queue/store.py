@@ -21,7 +21,8 @@ from batchrun.core.claim import (
 from batchrun.core.events import BatchTurned, Event
 from batchrun.core.job import Millis, Nanos, RunId, WorkerId
 from batchrun.core.pause import Pause
-from batchrun.queue import accounts, cancelling, events, finish, hooks, jobs, pauses, recovery, runs, workers
+from batchrun.core.sharing import Asked, Granted
+from batchrun.queue import accounts, buckets, cancelling, events, finish, hooks, jobs, pauses, recovery, runs, workers
 from batchrun.queue.bodies import SharedParts
 from batchrun.queue.presence import Presence
 from batchrun.queue.transaction import Transaction
@@ -189,6 +190,12 @@ class QueueStore:
 
     async def remember_limit(self, account: int, limit: LearnedLimit) -> None:
         await self._performer.perform(lambda tx: accounts.remember_limit(tx, account, limit))
+
+    async def take(self, account: int, asked: Asked) -> Granted:
+        return await self._performer.perform(lambda tx: buckets.take(tx, account, asked))
+
+    async def block(self, account: int, lane: str, seconds: float, now: float, boot: str) -> None:
+        await self._performer.perform(lambda tx: buckets.block(tx, account, lane, seconds, now, boot))
 
     async def record(self, told: Sequence[Event]) -> None:
         rows = self._log.thinned(told)

@@ -59,6 +59,7 @@ accounts = sa.Table(
     sa.Column("workspace", sa.Text, nullable=False, server_default=""),
     sa.Column("name", sa.Text, nullable=False, server_default=""),
     sa.Column("created", sa.BigInteger, nullable=False),
+    sa.Column("attendant", sa.BigInteger),  # the worker that looks after its batches, if it still lives
     sa.UniqueConstraint("origin", "organization", "workspace", "name"),
 )
 

@@ -66,6 +66,11 @@ class Transaction:
         self._possibly: dict[RunId, tuple[int, int]] = {}
         self._unanswered = False  # a job has ended without an answer that came now
 
+    @property
+    def on_server(self) -> bool:
+        """Whether others may be on other machines: then the database's clock is the one that all read."""
+        return self._dialect.name != "sqlite"
+
     def run(self, statement: Statement, **values: Any) -> int:
         """The number of rows that *statement* changed."""
         self._cursor.execute(*statement.bind(self._dialect, values))

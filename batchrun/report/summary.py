@@ -189,7 +189,8 @@ def _open(run: RunSummary, seen: Overview, now: Millis) -> Doing:
         command = "" if seen.workers else f"batchrun run {word(run.name)}"
         return Doing(words=f"waits until {hour(opens, now)}", command=command)
     if seen.workers:
-        return Doing(words="is being worked on")
+        n = len(seen.workers)
+        return Doing(words="is being worked on" if n == 1 else f"is being worked on by {n} workers")
     if run.left == run.n(State.IN_BATCH, State.HELD):
         return Doing(
             words="no worker is running; what its batches bring is collected by",

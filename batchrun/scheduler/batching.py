@@ -19,6 +19,7 @@ from batchrun.errors import WorkerBusy
 from batchrun.scheduler.attending import Attending, Looked
 from batchrun.scheduler.collecting import Collecting
 from batchrun.scheduler.creating import Created, Creating, Mark
+from batchrun.scheduler.listing import listing
 from batchrun.scheduler.purse import Purse
 from batchrun.scheduler.rewinding import Rewinding
 from batchrun.scheduler.terms import Terms
@@ -32,6 +33,9 @@ FIRST_REST = 5.0
 LONGEST_REST = 300.0
 """Seconds until the next batch after one whose arrival is unclear, or that a full queue refused, and until the next
 download after one that broke; doubling."""
+
+LOOK = 5.0
+"""Seconds after which a worker looks again whether another one still attends, and at what that one has done."""
 
 LANE = "batches"
 
@@ -64,6 +68,8 @@ class Batching:
         wake: Callable[[], None],
     ) -> None:
         self._store = store
+        self._api = api
+        self._who = who
         self._clock = clock
         self._dice = dice
         self._terms = terms
@@ -102,6 +108,7 @@ class Batching:
         self._rests = 0
         self._failures = 0  # looks that failed in a row
         self._crowded = False
+        self.attendant: str | None = None  #: who else looks after the batches that are out; None: this worker may
         self.heard: list[Heard] = []
         self.answered: float | None = None  #: steady time at which a call left that the API answered as asked
         self.penniless: dict[RunId, OpenRun] = {}
@@ -168,6 +175,11 @@ class Batching:
         self._attended = await self._store.attended(account)
         self.rewound = await self._store.rewound(account)
 
+    async def notice(self, account: int) -> None:
+        """Batches are out; where this worker knows of none, another one sent them."""
+        if not self._attended:
+            self._attended = await self._store.attended(account)
+
     def look(self, account: int, *, wanted: bool, asking: bool = False) -> None:
         """Look after what is out, if it is time; *wanted*: there is something to send, too. One look at a time.
 
@@ -176,7 +188,7 @@ class Batching:
         if self._closed or self._looking is not None or self._clock.steady() < self._next_look:
             return
         if self._attended or self.rewound is not None or (wanted and (asking or self._mark is None)):
-            self._looking = self._start(self._look(account))
+            self._looking = self._start(self._look(account, ask=asking or (wanted and self._mark is None)))
 
     def send(self, run: OpenRun, model: str, queued: int, account: int) -> None:
         assert self._mark is not None
@@ -230,7 +242,33 @@ class Batching:
             self.broken = self.broken or task.exception()
         self._wake()
 
-    async def _look(self, account: int) -> None:
+    async def _look(self, account: int, *, ask: bool) -> None:
+        try:
+            self.attendant = await self._store.attend(account, self._who())
+        except WorkerBusy:
+            self._buried()
+            return
+        if self.attendant is None:
+            await self._attend(account)
+        else:
+            await self._look_on(account, ask=ask)
+
+    async def _look_on(self, account: int, *, ask: bool) -> None:
+        """See what another worker has done. *ask*: the API has to say something before this one can send."""
+        if ask:
+            began = self._clock.steady()
+            listed = await listing(self._api, None)
+            if listed.outcome is not None:
+                self.heard.append(Heard(outcome=listed.outcome, began=began))
+            if listed.date is not None:
+                self._mark, self.answered = Mark(newest=listed.newest, date=listed.date), began
+            self._failures = self._failures + 1 if listed.date is None else 0
+        self._attended = await self._store.attended(account)
+        self.rewound = await self._store.rewound(account)
+        self._crowded = False
+        self._next_look = self._clock.steady() + LOOK * 2.0 ** min(self._failures, 5)
+
+    async def _attend(self, account: int) -> None:
         began = self._clock.steady()
         looked = await self._attending.look(account)
         self._crowded = False

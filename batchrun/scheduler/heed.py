@@ -171,7 +171,9 @@ class Heed:
                     events += await self._standing.answered(claim, now, scopes=served)
                     events += await self._pilot_refused(ending, reply) or await self._alike_refusal(ending, reply)
             case RateLimited(retry_after=after, kind=kind):
-                events.append(Throttled(at=now, lane=lane.name, why=kind, seconds=lane.rest(after)))
+                seconds = lane.rest(after)
+                await lane.rest_for_all(seconds)
+                events.append(Throttled(at=now, lane=lane.name, why=kind, seconds=seconds))
             case Overloaded(retry_after=after):
                 events.append(Throttled(at=now, lane=lane.name, why="overloaded", seconds=lane.rest(after)))
             case ServerFailed() | Dropped() | Expired() | Canceled() | Unknown():

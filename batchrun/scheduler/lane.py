@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from math import ceil
 
@@ -12,7 +13,9 @@ from batchrun.core.limits import Dimension, Limits
 from batchrun.core.outcome import Limited, Told, Usage
 from batchrun.core.ports import Clock
 from batchrun.core.retry import LONGEST
+from batchrun.core.sharing import Want
 from batchrun.scheduler.gate import Gate
+from batchrun.scheduler.share import Share
 
 AHEAD = 0.25
 """Seconds of work that may be claimed and not yet sent: what a kill leaves in doubt without having been bought."""
@@ -34,7 +37,17 @@ IN_A_ROW = 8
 class Lane:
     """Not thread-safe; belongs to one event loop."""
 
-    def __init__(self, name: str, limits: Limits, *, most: int, clock: Clock, told: bool, fixed: bool = False) -> None:
+    def __init__(
+        self,
+        name: str,
+        limits: Limits,
+        *,
+        most: int,
+        clock: Clock,
+        told: bool,
+        share: Callable[[Lane], Share],
+        fixed: bool = False,
+    ) -> None:
         self.name = name
         self.told = told  #: whether the limits are the account's own words, and not a table's
         self._fixed = fixed  # the user's own numbers: nothing the API says changes them
@@ -47,6 +60,7 @@ class Lane:
         self._most = float(most)
         self._failures = 0  # in a row
         self._gate = Gate(limits)
+        self._share = share(self)
         self._clock = clock
         self._blocked_until = 0.0
         self._mean_output: float | None = None
@@ -91,8 +105,12 @@ class Lane:
         try:
             charged = (self._input(claim), self._output(claim))
             await self._gate.enter(input_tokens=charged[0], output_tokens=charged[1])
-            while (rest := self.blocked_for()) > 0.0:
-                await self._clock.sleep(rest)
+            while True:
+                while (rest := self.blocked_for()) > 0.0:
+                    await self._clock.sleep(rest)
+                in_time = await self._share.enter(Want(input_tokens=charged[0], output_tokens=charged[1]))
+                if in_time and self.blocked_for() == 0.0:
+                    break
         finally:
             self.pending -= 1
         self.in_flight += 1
@@ -140,12 +158,24 @@ class Lane:
     def settle(self, claim: Claim, charged: tuple[float, float], usage: Usage | None) -> None:
         """Correct what `enter` charged by what was really used (None: it used nothing)."""
         if usage is None:
-            self._gate.settle(input_tokens=-charged[0], output_tokens=-charged[1])
+            self._settle(-charged[0], -charged[1])
             return
-        self._gate.settle(input_tokens=usage.charged_input - charged[0], output_tokens=usage.output - charged[1])
+        self._settle(usage.charged_input - charged[0], usage.output - charged[1])
         self._mean_output = _towards(self._mean_output, float(usage.output))
         ratio = usage.charged_input / max(1, claim.est_input)
         self._input_ratio = min(max(_towards(self._input_ratio, ratio), 0.1), 10.0)
+
+    def _settle(self, input_tokens: float, output_tokens: float) -> None:
+        self._gate.settle(input_tokens=input_tokens, output_tokens=output_tokens)
+        self._share.settle(input_tokens=input_tokens, output_tokens=output_tokens)
+
+    def blocked(self, seconds: float) -> None:
+        """Another worker was told to wait: nothing leaves here either."""
+        self._blocked_until = max(self._blocked_until, self._clock.steady() + min(seconds, LONGEST))
+
+    async def rest_for_all(self, seconds: float) -> None:
+        """Let nothing out for *seconds*, of any worker."""
+        await self._share.block(seconds)
 
     def rest(self, seconds: float | None) -> float:
         """Let nothing out for *seconds*, a day at most (None: a growing breath); returns how long it is from now."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from batchrun.core.claim import LearnedLimit
 from batchrun.core.limits import Limits
-from batchrun.core.ports import Clock
+from batchrun.core.ports import Clock, Store
 from batchrun.scheduler.lane import Lane
+from batchrun.scheduler.share import Share
 from batchrun.scheduler.terms import Terms
 
 ANSWER = 20.0
@@ -17,9 +18,13 @@ ANSWER = 20.0
 class Lanes:
     """Made as models turn up. The user's numbers win, then what the API told, then the table's row for the tier."""
 
-    def __init__(self, terms: Terms, clock: Clock, learned: Iterable[LearnedLimit]) -> None:
+    def __init__(
+        self, terms: Terms, clock: Clock, learned: Iterable[LearnedLimit], store: Store, account: Callable[[], int]
+    ) -> None:
         self._terms = terms
         self._clock = clock
+        self._store = store
+        self._account = account
         self._learned = {limit.lane: limit for limit in learned}
         self._lanes: dict[str, Lane] = {}
 
@@ -60,5 +65,17 @@ class Lanes:
             most=self._terms.most,
             clock=self._clock,
             told=custom is not None or learned is not None,
+            share=self._share,
             fixed=custom is not None,
+        )
+
+    def _share(self, lane: Lane) -> Share:
+        return Share(
+            lane=lane.name,
+            limits=lambda: lane.limits,
+            store=self._store,
+            clock=self._clock,
+            account=self._account,
+            boot=self._terms.card.boot,
+            blocked=lane.blocked,
         )

@@ -152,7 +152,9 @@ class Pass:
                 return self._interrupted() if stopped else of_first_call(told)
             known = told
         self._account = known
-        self._lanes = Lanes(self._terms, self._clock, await self._store.limits(known.id))
+        self._lanes = Lanes(
+            self._terms, self._clock, await self._store.limits(known.id), self._store, lambda: self._account.id
+        )
         self._standing = Standing(self._store, known.id, self._terms.fingerprint)
         self._heed = Heed(self._standing, self._circuit, self._clock)
         self._feed = Feed(
@@ -318,8 +320,8 @@ class Pass:
             await self._look()  # somebody may have submitted more while the last job was out
             if next(self._feed.open(), None) is not None:
                 return SOON
-        stays = not (self._terms.once or self._terms.detach)
-        shut = self._feed.shut() if stays else []
+        stays = not (self._terms.once or self._terms.detach or self._parts)
+        shut = self._feed.shut() if not (self._terms.once or self._terms.detach) else []
         opening = IDLE
         if shut:
             for news in self._feed.shut_news():
@@ -339,6 +341,12 @@ class Pass:
         if due is None:
             return opening if shut else None
         return min(LOOK, max(0.0, (due - self._clock.wall()) / 1000.0))
+
+    @property
+    def _parts(self) -> bool:
+        """Whether what is out is left to the worker that attends to it."""
+        impatient = self._terms.only is None and not self._terms.patient
+        return self._batching.attendant is not None and impatient
 
     async def _pause(self, seconds: float) -> None:
         """Wait until something came home, a stop is wished, or *seconds* have passed."""
@@ -419,6 +427,8 @@ class Pass:
         await self._stop_to_look(runs)
         await self._standing.read()
         self._feed.show(runs)
+        if any(run.in_batch for run in runs):
+            await self._batching.notice(self._account.id)
         self._looked = self._clock.steady()
         await self._journal.keep()
         return runs
@@ -503,4 +513,6 @@ class Pass:
         shut = self._feed.shut()
         if shut:
             return of_hours(shut, self._clock.wall(), spent)
+        if self._batching.attendant is not None and self._batching.out:
+            return Ended(exit=Exit.OK, message=f"{self._batching.attendant} looks after the batches", spent=spent)
         return Ended(exit=Exit.OK, spent=spent)

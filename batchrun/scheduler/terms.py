@@ -36,6 +36,7 @@ class Terms:
     detach: bool = False  #: end once everything is sent; do not wait for batches that are out
     grace: float = 60.0  #: seconds that what is in flight has to come home when the pass drains
     only: RunId | None = None  #: one run, and no other
+    patient: bool = False  #: stay until nothing is left, though another worker looks after what is out
     once: bool = False  #: do what is due now and end; do not wait for what is due later
     max_cost: Nanos | None = None  #: what this pass may spend
 

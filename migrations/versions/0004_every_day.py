@@ -26,6 +26,7 @@ _COLUMNS = (
     ("jobs", "extended INTEGER DEFAULT '0' NOT NULL"),
     ("jobs", "turns INTEGER DEFAULT '0' NOT NULL"),
     ("workers", "lease BIGINT"),
+    ("accounts", "attendant BIGINT"),
 )
 
 

@@ -134,7 +134,7 @@ def test_wait_watches_while_another_worker_is_at_it(
     ten(*SUBMIT)
     monkeypatch.setattr(wait, "LOOK", 0.0)
     locks = Locks(tmp_path / "batchrun-simulated.db")
-    locks.hold_run(card())
+    locks.hold_run(card(), exclusive=True)
     shown = ten("wait", "jobs", "--simulate", "--timeout", "0.05s")
     locks.close()
     assert shown.code == 8
@@ -175,7 +175,7 @@ def test_a_cancel_reaches_the_batches_at_once_and_says_what_may_be_billed(ten: B
 def test_where_a_worker_is_at_it_a_cancel_leaves_the_batches_to_it(ten: Batchrun, tmp_path: Path) -> None:
     ten(*SUBMIT)
     locks = Locks(tmp_path / "batchrun-simulated.db")
-    locks.hold_run(card())
+    locks.hold_run(card(), exclusive=True)
     shown = ten("cancel", "jobs", "--simulate", "--yes")
     locks.close()
     assert shown.code == 0

@@ -34,7 +34,7 @@ def test_a_backup_is_one_whole_file_for_its_owner_alone_made_while_a_worker_hold
     stocked: Batchrun, tmp_path: Path
 ) -> None:
     locks = Locks(tmp_path / "batchrun.db")
-    locks.hold_run(card())
+    locks.hold_run(card(), exclusive=True)
     with closing(sqlite3.connect(tmp_path / "batchrun.db", isolation_level=None)) as worker:
         worker.execute("PRAGMA journal_mode = WAL")
         worker.execute("UPDATE runs SET priority = 7")
@@ -101,7 +101,7 @@ def test_nothing_is_restored_while_a_worker_lives_or_another_program_looks(stock
     stocked("db", "backup", "copy.db")
     before = (tmp_path / "batchrun.db").read_bytes()
     locks = Locks(tmp_path / "batchrun.db")
-    locks.hold_run(card())
+    locks.hold_run(card(), exclusive=True)
     assert stocked("db", "restore", "copy.db", "--yes").code == 75
     locks.close()
     with closing(sqlite3.connect(tmp_path / "batchrun.db", isolation_level=None)) as reader:
@@ -184,7 +184,7 @@ def test_a_vacuum_gives_back_room_and_needs_that_nobody_works(stocked: Batchrun,
     document = json.loads(stocked("db", "vacuum", "--json").out)
     assert document["after"] < document["before"] - 900_000
     locks = Locks(tmp_path / "batchrun.db")
-    locks.hold_run(card())
+    locks.hold_run(card(), exclusive=True)
     assert stocked("db", "vacuum").code == 75
     locks.close()
 

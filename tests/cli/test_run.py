@@ -112,7 +112,7 @@ def test_without_a_queue_there_is_nothing_to_run(batchrun: Batchrun) -> None:
 
 def test_a_second_worker_is_told_who_works_here(stored: Batchrun, tmp_path: Path) -> None:
     locks = Locks(tmp_path / "batchrun-simulated.db")
-    locks.hold_run(card())
+    locks.hold_run(card(), exclusive=True)
     shown = stored("run", "--simulate")
     locks.close()
     assert shown.code == 75
@@ -141,7 +141,7 @@ def test_a_run_that_somebody_submits_meanwhile_is_shown_by_its_name(
     stored: Batchrun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     jobs_file(tmp_path / "theirs.jsonl", ["four", "five"])
-    command = [sys.executable, "-m", "batchrun", "submit", "theirs.jsonl", "--simulate"]
+    command = [sys.executable, "-m", "batchrun", "submit", "theirs.jsonl", "--no-run", "--simulate"]
     answer = InProcess.handle_async_request
     done: list[Any] = []
 

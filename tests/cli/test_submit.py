@@ -574,7 +574,7 @@ def test_while_somebody_works_here_jobs_are_only_stored(batchrun: Batchrun, tmp_
     path = tmp_path / "batchrun-simulated.db"
     close_queue(open_queue(path, simulated=True))
     locks = Locks(path)
-    locks.hold_run(card())
+    locks.hold_run(card(), exclusive=True)
     shown = batchrun("submit", "small.jsonl", "--simulate")
     locks.close()
     assert shown.code == 0

@@ -24,6 +24,7 @@ ON_BOTH = frozenset(
     {
         "test_batches",
         "test_books",
+        "test_buckets",
         "test_cancelling",
         "test_claim",
         "test_finish",

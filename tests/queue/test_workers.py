@@ -359,11 +359,9 @@ def test_beside_who_is_alone_nobody_works(desk: Desk) -> None:
 
 
 def test_who_looks_for_a_moment_keeps_nobody_from_working(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from batchrun.queue import locks as module
-
     looking = Living(database)
     looking.hold_run(card(), exclusive=True)
-    monkeypatch.setattr(module.time, "sleep", lambda _: looking.close())
+    monkeypatch.setattr("batchrun.queue.locks.time.sleep", lambda _: looking.close())
     locks = Living(database)
     locks.hold_run(card(2))
     locks.close()

@@ -131,10 +131,10 @@ class Office:
             "emit": self.world.heard.emit,
         }
         bought: dict[str, Any] = {"dice": self.world.dice, "terms": terms, "purse": self.purse}
-        self.creating = Creating(**shared, **bought, worker=self.worker, may_send=lambda: not self.closed)
+        self.creating = Creating(**shared, **bought, who=lambda: self.worker, may_send=lambda: not self.closed)
         self.collecting = Collecting(**shared, **bought)
         prove = self.collecting.first
-        rewinding = Rewinding(**shared, worker=self.worker, prove=prove)
+        rewinding = Rewinding(**shared, who=lambda: self.worker, prove=prove)
         self.attending = Attending(**shared, prove=prove, rewinding=rewinding)
 
     async def runs(self) -> Sequence[OpenRun]:

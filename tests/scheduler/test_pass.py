@@ -7,7 +7,7 @@ import random
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from batchrun.core.events import JobSucceeded, LimitsLearned
 from batchrun.core.job import Millis, Nanos
@@ -132,9 +132,13 @@ def test_a_server_that_asks_for_a_month_is_asked_again_after_a_day(tmp_path: Pat
     in_world(tmp_path, story)
 
 
+ALONE: Any = None
+"""No share in anything: nothing enters."""
+
+
 def test_a_lane_rests_for_a_day_at_most(tmp_path: Path) -> None:
     async def story(world: World) -> None:
-        lane = Lane("haiku", Limits(), most=4, clock=world.clock, told=True)
+        lane = Lane("haiku", Limits(), most=4, clock=world.clock, told=True, share=lambda _: ALONE)
         assert lane.rest(2_592_000.0) == lane.blocked_for() == LONGEST
 
     in_world(tmp_path, story)

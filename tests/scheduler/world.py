@@ -215,9 +215,10 @@ class World:
         dies_in: str | None = None,
         after: bool = False,
         slow: float = 0.0,
+        shutdown: Shutdown | None = None,
         **changes: Any,
     ) -> Ended | None:
-        """One life of the program: how its pass ended, or None if it died."""
+        """One life of the program: how its pass ended, or None if it died. Several may live at once if none dies."""
         locks = Living(self.path)
         store = MortalStore(
             QueueStore(Inline(self.engine), locks),
@@ -230,7 +231,7 @@ class World:
         http = httpx2.AsyncClient(transport=InProcess(self.simulator))
         client = build(Connection(secret=self.secret, base_url=URL), http)
         messages = Messages(client, self.clock, 8192)
-        self.shutdown = Shutdown()
+        self.shutdown = shutdown = shutdown or Shutdown()
         self.dead = store.dead
         before = asyncio.all_tasks()
         working = Pass(
@@ -242,7 +243,7 @@ class World:
             dice=self.dice,
             sink=self.heard,
             terms=self.terms(**changes),
-            shutdown=self.shutdown,
+            shutdown=shutdown,
         )
         main = asyncio.create_task(working.run())
         death = asyncio.create_task(store.dead.wait())

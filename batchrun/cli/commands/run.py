@@ -17,6 +17,7 @@ from batchrun.errors import Exit
 )
 @options.optional_run
 @click.option("--once", is_flag=True, help="Do what is due now and end; do not wait for what is due later.")
+@click.option("--exclusive", is_flag=True, help="Work only if nobody else does: exit with 75 where somebody is at it.")
 @click.option(
     "--until",
     type=click.Choice(["idle", "done"]),
@@ -35,6 +36,7 @@ def run(
     call: Call,
     run: str | None,
     once: bool,
+    exclusive: bool,
     until: str,
     max_duration: str | None,
     json: bool,
@@ -42,8 +44,9 @@ def run(
 ) -> Exit:
     """Send, retry and collect whatever is due, until nothing is left.
 
-    Without RUN it works on every run. After a crash, Ctrl-C or a spending limit it goes on where it stopped. The first
-    Ctrl-C lets what is in flight come home, the second drops it.
+    Without RUN it works on every run. Any number may run at once: they share the work and the limits of the account.
+    After a crash, Ctrl-C or a spending limit it goes on where it stopped. The first Ctrl-C lets what is in flight come
+    home, the second drops it.
     """
     from batchrun.cli.work import work
     from batchrun.wiring import Wish
@@ -54,6 +57,7 @@ def run(
     wish = Wish(
         only=only,
         once=once,
+        exclusive=exclusive,
         detach=until == "idle",
         max_cost=settings.max_cost,
         seconds=options.seconds("--max-duration", max_duration),

@@ -64,6 +64,7 @@ def wait(call: Call, runs: tuple[str, ...], timeout: str | None, json: bool, **f
             return _pending(call, found, "the time given is over")
         wish = Wish(
             only=named[0] if len(named) == 1 else None,
+            patient=True,
             max_cost=settings.max_cost,
             seconds=remains,
             until=None if not runs or len(named) == 1 else lambda: _over(_look(call, refs)),
@@ -79,6 +80,9 @@ def wait(call: Call, runs: tuple[str, ...], timeout: str | None, json: bool, **f
         found = _look(call, refs)
         if code not in {Exit.OK, Exit.FAILED_JOBS, Exit.PENDING}:
             return code
+        if code is not Exit.PENDING and any(run.n(State.RUNNING) for run in found):
+            time.sleep(LOOK if remains is None else min(LOOK, remains))  # another worker has them
+            continue
         if not _over(found):
             over = "the time given is over" if code is Exit.PENDING else "what is left needs a word from you"
             return _pending(call, found, over)
