@@ -37,9 +37,10 @@ _POSSIBLY = Statement(
 
 
 _KEPT = Statement(
-    sa.select(jobs.c.id, jobs.c.run, jobs.c.model, jobs.c.state, jobs.c.kept)
-    .where(jobs.c.kept.is_not(None), jobs.c.finished.is_not(None))
-    .order_by(jobs.c.id)
+    # Not in an order: SQLite would walk all jobs for it, and not the index that has hardly any.
+    sa.select(jobs.c.id, jobs.c.run, jobs.c.model, jobs.c.state, jobs.c.kept).where(
+        jobs.c.kept.is_not(None), jobs.c.finished.is_not(None)
+    )
 )
 _FALL_BACK = {
     source: Statement(
@@ -138,7 +139,7 @@ class Transaction:
         self._possibly.clear()
 
     def _fall_back(self) -> None:
-        for job, run, model, state, n in self.rows(_KEPT):
+        for job, run, model, state, n in sorted(self.rows(_KEPT)):
             if self.run(_FALL_BACK[State(state)], it=job, n=n):
                 self.run(_WIN, it=job, n=n)
                 self.moved(RunId(run), model, State(state), State.SUCCEEDED)

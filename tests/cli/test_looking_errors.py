@@ -252,6 +252,7 @@ def test_the_document_of_a_job(batchrun: Batchrun, night: Path) -> None:
         "error": None,
         "finished": "2026-11-20T12:00:00Z",
         "request": {"model": "claude-test-1", "max_tokens": 5, "messages": [{"role": "user", "content": "hi"}]},
+        "aside": None,
         "tags": [],
         "metadata": {"doi": "10/1"},
     }

@@ -400,7 +400,9 @@ def test_a_cost_cap_stops_the_run_with_6(batchrun: Batchrun, three: Path) -> Non
 
 def test_a_named_run_is_named_where_it_is_told_how_to_go_on(batchrun: Batchrun, three: Path) -> None:
     batchrun("submit", "small.jsonl", "--simulate", "--name", "night", "--max-cost", "0.00001", "-q")
-    assert "submit small.jsonl --name night --max-cost MORE\n" in batchrun("status", "--simulate").out
+    assert (
+        "submit small.jsonl --name night --max-cost MORE\n" in batchrun("status", "--format", "text", "--simulate").out
+    )
     batchrun("submit", "small.jsonl", "--simulate", "--name", "night", "--max-cost", "1", "-q")
     assert "Look: " in batchrun("status", "--format", "text", "--simulate").out
 

@@ -11,8 +11,9 @@ import sqlalchemy as sa
 
 from batchrun.core.claim import Claim, OnCrash
 from batchrun.core.job import JobId, Millis, RunId, WorkerId
+from batchrun.core.retry import Extend, GoOn
 from batchrun.core.states import ARROWS, FINAL, State
-from batchrun.queue import cancelling, finish, jobs, recovery, retrying, runs
+from batchrun.queue import cancelling, finish, jobs, recovery, retrying, runs, sequel
 from batchrun.queue import tables as t
 from batchrun.queue.bodies import SharedParts
 from batchrun.queue.submit import Changed, RunTerms
@@ -168,6 +169,23 @@ def cancel(tx: Transaction) -> object:
     return cancelling.cancel_jobs(tx, [JobId(1)], NOW)
 
 
+def extend(tx: Transaction) -> object:
+    return asked_on(tx, "max_tokens", Extend(20))
+
+
+def go_on(tx: Transaction) -> object:
+    return asked_on(tx, "pause_turn", GoOn())
+
+
+def asked_on(tx: Transaction, reason: str, decision: Extend | GoOn) -> bool:
+    """As `finish` does, for whoever holds the job."""
+    body = f'{{"type":"message","content":[{{"type":"text","text":"half"}}],"stop_reason":"{reason}"}}'
+    moved = sequel.asks_on(tx, ending(held(), replace(good(), answer=replace(good().answer, body=body)), decision))
+    if moved:
+        end_attempt(tx)
+    return moved
+
+
 def late(tx: Transaction) -> object:
     stale = replace(held(), attempt=2)
     tx.connection.execute(
@@ -198,9 +216,11 @@ DRAWN = {
     "promote": promote,
     "cancel": cancel,
     "late": late,
+    "extend": extend,
+    "go_on": go_on,
 }
-ELSEWHERE = {"retry", "replace", "redo"}
-"""Drawn by verbs of their own, below."""
+ELSEWHERE = {"retry", "replace", "redo", "fall_back"}
+"""Drawn by verbs of their own, below; the last one by every transaction (test_sequel)."""
 
 LATER = {"bind", "unblock"}
 """Arrows of batches and of jobs that wait for others, which nothing here draws."""
