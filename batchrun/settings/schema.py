@@ -49,7 +49,12 @@ def _shape(option: Option) -> dict[str, Any]:
 def _within(table: str) -> dict[str, Any]:
     """A table that holds settings."""
     held = {name: _option(option) for name, option in OPTIONS.items() if option.table == table}
-    return {"type": "object", "additionalProperties": False, "properties": held}
+    return {
+        "description": f"a table of settings: {', '.join(held)}",
+        "type": "object",
+        "additionalProperties": False,
+        "properties": held,
+    }
 
 
 def _table(name: str) -> dict[str, Any]:
