@@ -84,7 +84,7 @@ async def _claims(path: Path, run: RunId) -> dict[str, float]:
 
     from batchrun import wiring
     from batchrun.queue.connect import open_queue
-    from batchrun.queue.locks import Locks
+    from batchrun.queue.living import Living
     from batchrun.queue.store import QueueStore
     from batchrun.queue.writing import Inline
 
@@ -97,7 +97,7 @@ async def _claims(path: Path, run: RunId) -> dict[str, float]:
     engine = open_queue(path)
     engine.dispose()
     sa.event.listen(engine, "connect", lambda connection, _: connection.set_progress_handler(step, 1))
-    store = QueueStore(Inline(engine), Locks(path))
+    store = QueueStore(Inline(engine), Living(path))
     worker = await store.register(wiring.card())
     found: dict[str, list[int]] = {"look": [], "claim": []}
     for _ in range(10):

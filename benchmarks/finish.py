@@ -109,12 +109,12 @@ def _finishes(n: int) -> list[Finish]:
 async def _ours(path: Path, n: int) -> None:
     from batchrun.core.claim import Kept
     from batchrun.queue.connect import open_queue
-    from batchrun.queue.locks import Locks
+    from batchrun.queue.living import Living
     from batchrun.queue.store import QueueStore
     from batchrun.queue.writing import Writer
 
     writer = Writer(open_queue(path))
-    store = QueueStore(writer, Locks(path))
+    store = QueueStore(writer, Living(path))
     finishes = iter(_finishes(n))
 
     async def finish() -> set[Kept]:
@@ -129,12 +129,12 @@ async def _ours(path: Path, n: int) -> None:
 
 async def _paced(path: Path, n: int) -> None:
     from batchrun.queue.connect import open_queue
-    from batchrun.queue.locks import Locks
+    from batchrun.queue.living import Living
     from batchrun.queue.store import QueueStore
     from batchrun.queue.writing import Writer
 
     writer = Writer(open_queue(path))
-    store = QueueStore(writer, Locks(path))
+    store = QueueStore(writer, Living(path))
     waits = []
 
     async def finish(finish: Finish, due: float) -> None:

@@ -1,11 +1,12 @@
 """How much of a limit is used, and how often the API has to say no: the real scheduler, in virtual time.
 
-python -m benchmarks.limits requests | input_tokens | output_tokens LIMIT MINUTES told | learned FOLDER
+python -m benchmarks.limits requests | input_tokens | output_tokens LIMIT MINUTES told | learned WORKERS FOLDER
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import random
 import sys
@@ -13,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from batchrun.core.figures import count
 from batchrun.core.job import Millis
 from batchrun.core.limits import Dimension, Limits
 from benchmarks.measure import Scale, told
@@ -28,16 +30,18 @@ SIZES = (1_000, 8_000, 20_000)
 
 MINUTE = 60_000
 CONCURRENCY = 600
+WORKERS = (1, 2, 4)
+"""On one queue at once."""
 
 
 def measure(scale: Scale, folder: Path) -> Iterator[Row]:
     for tier, requests in TIERS.items():
         if not scale.whole and requests > 1_000:
             continue
-        for how in ("told", "learned"):
-            found = told("limits", Dimension.REQUESTS, requests, 2, how, folder)
+        for how, workers in itertools.product(("told", "learned"), WORKERS):
+            found = told("limits", Dimension.REQUESTS, requests, 2, how, workers, folder)
             yield Row(
-                what=f"requests-bound, {tier}, limit {how}: share of {requests:,} a minute",
+                what=f"requests-bound, {tier}, limit {how}, {count(workers, 'worker')}: share of {requests:,} a minute",
                 budget=">= 97 %, no 429, no 60 s over",
                 measured=f"{found['share']:.1%}, {found['refused']} 429s, at most {found['busiest']:,}",
                 floor=f"{found['sent']:,} requests in virtual time",
@@ -46,11 +50,12 @@ def measure(scale: Scale, folder: Path) -> Iterator[Row]:
     minutes = 10 if scale.whole else 2
     for dimension, tokens in TOKENS.items():
         what = dimension.removesuffix("_tokens")
-        for how in ("told", "learned"):
-            found = told("limits", dimension, tokens, minutes, how, folder)
+        for how, workers in itertools.product(("told", "learned"), WORKERS):
+            found = told("limits", dimension, tokens, minutes, how, workers, folder)
             refused = found["refused"] / found["sent"]
             yield Row(
-                what=f"{what}-bound, mixed sizes, limit {how}: share of {tokens:,} a minute over {minutes} minutes",
+                what=f"{what}-bound, mixed sizes, limit {how}, {count(workers, 'worker')}: "
+                f"share of {tokens:,} a minute over {minutes} minutes",
                 budget=">= 97 %, < 0.1 % answered 429",
                 measured=f"{found['share']:.1%}, {refused:.2%} 429s",
                 floor=f"{found['sent']:,} requests in virtual time",
@@ -58,9 +63,10 @@ def measure(scale: Scale, folder: Path) -> Iterator[Row]:
             )
 
 
-def _night(dimension: Dimension, limit: int, minutes: int, *, known: bool, folder: Path) -> str:
-    """One pass that is stopped when a minute to warm up and *minutes* more are over."""
+def _night(dimension: Dimension, limit: int, minutes: int, *, known: bool, workers: int, folder: Path) -> str:
+    """Passes on one queue that are stopped when a minute to warm up and *minutes* more are over."""
     from batchrun.core.tokens import weigh
+    from batchrun.scheduler.shutdown import Shutdown
     from batchrun.simulator.plan import Plan
     from tests.scheduler.world import MODEL, World
     from tests.virtual import VirtualClock, run
@@ -82,11 +88,13 @@ def _night(dimension: Dimension, limit: int, minutes: int, *, known: bool, folde
             est_input = weigh({"model": MODEL}, size + 100).input
             world.add(prompts, name=f"size-{size}", est_input=est_input)
         custom = {"haiku-5-5": limits} if known else {}
-        life = asyncio.create_task(world.live(most=CONCURRENCY, custom=custom))
+        stops = [Shutdown() for _ in range(workers)]
+        lives = [asyncio.create_task(world.live(most=CONCURRENCY, custom=custom, shutdown=stop)) for stop in stops]
         await clock.sleep(60.0 * (minutes + 1) + 5.0)
-        assert not life.done(), "too few jobs"
-        world.shutdown.ask()
-        await life
+        assert not any(life.done() for life in lives), "too few jobs"
+        for stop in stops:
+            stop.ask()
+        await asyncio.gather(*lives)
         ledger = world.simulator.ledger
         begin = Millis(ledger.entries[0].at + MINUTE)
         end = Millis(begin + minutes * MINUTE)
@@ -103,7 +111,7 @@ def _night(dimension: Dimension, limit: int, minutes: int, *, known: bool, folde
 
 
 if __name__ == "__main__":
-    what, limit, minutes, how, place = sys.argv[1:]
-    path = Path(place) / "-".join(sys.argv[1:5])
+    what, limit, minutes, how, n, place = sys.argv[1:]
+    path = Path(place) / "-".join(sys.argv[1:6])
     path.mkdir()
-    print(_night(Dimension(what), int(limit), int(minutes), known=how == "told", folder=path))
+    print(_night(Dimension(what), int(limit), int(minutes), known=how == "told", workers=int(n), folder=path))

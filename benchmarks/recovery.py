@@ -43,13 +43,13 @@ def measure(scale: Scale, folder: Path) -> Iterator[Row]:
 def _ours(path: Path) -> int:
     from batchrun import wiring
     from batchrun.queue.connect import open_queue
-    from batchrun.queue.locks import Locks
+    from batchrun.queue.living import Living
     from batchrun.queue.store import QueueStore
     from batchrun.queue.writing import Writer
 
     async def main() -> int:
         writer = Writer(open_queue(path))
-        store = QueueStore(writer, Locks(path))
+        store = QueueStore(writer, Living(path))
         worker = await store.register(wiring.card())
         with stretch:
             released = await store.recover(worker, NOW)
