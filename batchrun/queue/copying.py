@@ -58,7 +58,9 @@ def copy(source: Path, target: sa.Engine) -> Moved:
                 f"the queue in {source} has moved to {told[MOVED_TO]}", hint="pg_dump copies it from there"
             )
         with translated(target), target.begin() as connection:
-            there = dict(connection.exec_driver_sql("SELECT key, value FROM meta").all())  # type: ignore[arg-type]  # rows of two
+            there: dict[str, str] = {
+                row[0]: row[1] for row in connection.exec_driver_sql("SELECT key, value FROM meta")
+            }
             runs, jobs = (file.execute(f"SELECT COUNT(*) FROM {table}").fetchone()[0] for table in ("runs", "jobs"))
             if there["queue"] == told["queue"]:
                 return Moved(place=place, runs=runs, jobs=jobs, rows=0, again=True)
