@@ -5,7 +5,7 @@ Pure: a `View` goes in, lines come out, cut to the width and the height that the
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from batchrun.cli.flow import flowed
@@ -56,6 +56,7 @@ class View:
     ended: Sequence[Ended] = ()  #: the newest first
     events: Sequence[EventRow] = ()  #: the oldest first
     trouble: str = ""  #: why the last look found nothing new
+    typed: Callable[[str], str] = str  #: a command as it has to be typed to reach this queue
 
 
 def board(view: View, width: int, height: int, *, utf8: bool = True) -> list[Line]:
@@ -152,7 +153,7 @@ class _Drawing:
         parts += summary.money(run).split(", ")
         doing = summary.doing(run, self.view.seen, self.now)
         if run.state is not RunState.OPEN or not self.view.seen.workers:
-            parts.append(f"{doing.words}{f': {doing.command}' if doing.command else ''}")
+            parts.append(f"{doing.words}{f': {self.view.typed(doing.command)}' if doing.command else ''}")
         for text in flowed(_apart(clean(part) for part in parts), self.width - 2, indent=0):
             yield [(f"  {text}", None)]
 
@@ -161,9 +162,11 @@ class _Drawing:
     def alarms(self) -> Iterator[Line]:
         for pause in self.view.seen.pauses:
             what, cure = summary.pause_line(pause, self.view.runs, self.now)
-            yield from self._warned(f"{clean(what)}; {clean(cure.replace('`', ''))}")
+            yield from self._warned(f"{clean(what)}; {clean(self.view.typed(cure).replace('`', ''))}")
         for alert in batches.alerts(self._batches(), self.now):
-            yield from self._warned(f"{clean(alert.text)}{f':  {alert.command}' if alert.command else ''}")
+            yield from self._warned(
+                f"{clean(alert.text)}{f':  {self.view.typed(alert.command)}' if alert.command else ''}"
+            )
 
     def _warned(self, text: str) -> Iterator[Line]:
         parts = (f" {word}" if n else word for n, word in enumerate(f"! {text}".split(" ")))
@@ -174,7 +177,8 @@ class _Drawing:
 
     def lanes(self, *, tall: bool) -> Iterator[Line]:
         most = 3 if tall else 2
-        for n, lane in enumerate(self.view.lanes[:most]):
+        # The busiest; but each keeps its place, whichever is the busier one at this look.
+        for n, lane in enumerate(sorted(self.view.lanes[:most], key=lambda lane: lane.name)):
             if n and tall:
                 yield []
             refused = self._refused(lane)

@@ -63,6 +63,7 @@ class Call:
         screen = Screen(color=color if color in {"always", "never"} else "auto", quiet=self.flags.quiet)
         if self.flags.simulate:
             screen.mark_simulated()
+        screen.typed = self.typed
         return screen
 
     @cached_property
@@ -105,7 +106,7 @@ class Call:
         from batchrun.cli.lazy import COMMANDS
 
         inserted = " ".join(["batchrun", *words, ""]).replace("\\", r"\\")
-        return re.sub(rf"\bbatchrun (?=(?:{'|'.join(COMMANDS)})\b)", inserted, text)
+        return re.sub(rf"\bbatchrun (?=(?:{'|'.join(COMMANDS)})\b)(?!\S+ --help)", inserted, text)
 
     @property
     def now(self) -> Millis:

@@ -42,7 +42,7 @@ COMMANDS: Mapping[str, Entry] = {
     "cancel": Entry("cancel:cancel", "stop a run or single jobs", "Act"),
     "pause": Entry("pause:pause", "send nothing more of a run, a model, or at all", "Act"),
     "resume": Entry("resume:resume", "lift pauses, so that the next run tries at once", "Act"),
-    "export": Entry("export:export", "JSONL, CSV, or Anthropic's results format", "Take away"),
+    "export": Entry("export:export", "JSONL, CSV, Parquet, or Anthropic's results format", "Take away"),
     "report": Entry("report:report", "one HTML page about a run", "Take away"),
     "runs": Entry("runs:runs", "all runs: list, show, set, tag, rename, rm, prune", "Care"),
     "db": Entry("db:db", "the database: check, backup, restore, vacuum", "Care"),

@@ -109,7 +109,7 @@ def fatal(error: BatchrunError, args: Sequence[str], call: Call) -> int:
             "code": error.exit.name.lower(),
             "exit": int(error.exit),
             "message": error.message,
-            "hint": error.hint,
+            "hint": screen.typed(error.hint),
         }
         screen.must_say(json.dumps(record))
     else:
@@ -120,7 +120,7 @@ def fatal(error: BatchrunError, args: Sequence[str], call: Call) -> int:
 def rendered(error: BatchrunError, screen: Screen) -> str:
     text = f"{screen.talk_style('error:', Tone.BAD, Tone.BOLD)} {clean(error.message, lines=True)}"
     if error.hint:
-        text += f"\n{screen.talk_style('hint:', Tone.HINT)} {clean(error.hint, lines=True)}"
+        text += f"\n{screen.talk_style('hint:', Tone.HINT)} {clean(screen.typed(error.hint), lines=True)}"
     return text
 
 

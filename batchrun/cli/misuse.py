@@ -36,7 +36,7 @@ def _long_options(error: click.UsageError) -> list[str]:
 
 def _named(param: click.Parameter) -> str:
     if isinstance(param, click.Argument):
-        return f"`{param.metavar or param.human_readable_name}`"
+        return f"`{(param.metavar or param.human_readable_name).strip('[].')}`"
     return f"`{max(param.opts, key=len)}`"
 
 

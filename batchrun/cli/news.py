@@ -23,6 +23,9 @@ Line = list[Piece]
 WHOLE = frozenset({None, "end_turn", "stop_sequence", "tool_use"})
 """Reasons to stop of which nothing is to be said."""
 
+WORDS = {"unknown": "no answer, possibly billed"}
+"""What stands for an outcome whose name tells nobody anything."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class News:
@@ -62,7 +65,9 @@ class News:
             facts += [f"{one.input_tokens or 0:,} {arrow} {one.output_tokens or 0:,} tok"]
             facts += [one.stop_reason or ""] if one.stop_reason not in WHOLE else []
         else:
-            facts.append(" ".join(str(part) for part in (one.status, one.error) if part is not None))
+            facts.append(
+                " ".join(str(part) for part in (one.status, WORDS.get(one.error, one.error)) if part is not None)
+            )
             if one.state is State.WAITING and one.due is not None:
                 left = (one.due - self.now) / 1000
                 facts.append(f"again in {span(left)}" if left > 0 else "is due again")

@@ -17,13 +17,14 @@ SHOWN = 3
 """Of more than four alike problems, how many are shown before the rest is folded into a line."""
 
 Style = Callable[..., str]
+Typed = Callable[[str], str]
 
 
-def lines(problems: Problems, style: Style) -> Iterator[str]:
-    """The lines that tell of *problems*, an empty one after each."""
+def lines(problems: Problems, style: Style, typed: Typed = str) -> Iterator[str]:
+    """The lines that tell of *problems*, an empty one after each; *typed* makes of a command the one to type."""
     for group in problems.groups:
         for problem in _shown(group):
-            yield from _told(problem, style)
+            yield from _told(problem, style, typed)
             yield ""
         if _more(group):
             yield f"… {_folded(group)}; --all shows each"
@@ -45,7 +46,7 @@ def _more(group: Group) -> int:
 def show(problems: Problems, screen: Screen, *, to_stdout: bool = False) -> None:
     """Write *problems* to stderr, even when quiet; or to stdout, where they are what was asked for."""
     style, write = (screen.style, screen.line) if to_stdout else (screen.talk_style, screen.must_say)
-    for line in lines(problems, style):
+    for line in lines(problems, style, screen.typed):
         write(line)
 
 
@@ -101,7 +102,7 @@ def _lines(group: Group) -> tuple[int | None, int | None]:
     return min(hidden, default=None), group.last
 
 
-def _told(problem: Problem, style: Style) -> Iterator[str]:
+def _told(problem: Problem, style: Style, typed: Typed) -> Iterator[str]:
     error = problem.severity is Severity.ERROR
     label = style(f"{problem.severity.value}:", Tone.BAD if error else Tone.WARN, Tone.BOLD)
     where = f" {style(clean(str(problem.where)), Tone.HINT)}:" if problem.where else ""
@@ -109,7 +110,7 @@ def _told(problem: Problem, style: Style) -> Iterator[str]:
     if problem.source and problem.where:
         yield from _source(problem, style)
     if problem.hint:
-        yield f"{style('hint:', Tone.HINT)} {clean(problem.hint)}"
+        yield f"{style('hint:', Tone.HINT)} {clean(typed(problem.hint))}"
 
 
 def _folded(group: Group) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import TextIO
 
@@ -107,7 +107,7 @@ class Screen:
     """The two streams of one call of the program.
 
     `simulated` is set by whoever knows that the database holds simulated work: it writes the word once, before
-    anything else is said, and marks each JSON document.
+    anything else is said, and marks each JSON document. `typed` makes of a command in a hint the one to type.
     """
 
     def __init__(
@@ -130,6 +130,7 @@ class Screen:
         self.err_utf8 = _speaks_utf8(self.err)
         self.width = _width(self.out if self.tty else self.err, environ)
         self.simulated = False
+        self.typed: Callable[[str], str] = str
 
     def paint(self, color: str) -> None:
         """Colour from now on as *color* says: auto, always or never."""

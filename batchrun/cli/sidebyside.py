@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from batchrun.cli.output import Format, amount, rows
+from batchrun.cli.output import Format, amount, columns_of, rows
 from batchrun.cli.screen import Screen
 from batchrun.core.figures import dollars, tokens
 
@@ -85,13 +85,16 @@ def table(screen: Screen, outlook: Outlook) -> None:
             "model": name,
             "jobs": f"{sum_of('batch', 'jobs'):,}",
             "in": tokens(sum_of("batch", "input_tokens")),
-            "out likely / most": " / ".join(tokens(sum_of("batch", name)) for name in ("output_likely", "output_most")),
-            "batch likely / most": cost("batch"),
-            "realtime likely / most": cost("realtime"),
+            "out": " / ".join(tokens(sum_of("batch", name)) for name in ("output_likely", "output_most")),
+            "in batches": cost("batch"),
+            "in realtime": cost("realtime"),
         }
 
     lines = [line(model, [both]) for model, both in outlook.models.items()]
     if len(lines) > 1:
         lines.append(line("total", list(outlook.models.values())))
-    columns = ("model", "jobs", "in", "out likely / most", "batch likely / most", "realtime likely / most")
+    columns = ["model", "jobs", "in", "out", "in batches", "in realtime"]
+    wide = sum(max(columns_of(text) for text in [name, *(row[name] for row in lines)]) for name in columns)
+    if screen.tty and wide + 2 * (len(columns) - 1) > screen.width:
+        columns = [name for name in columns if name not in {"in", "out"}]  # what it costs is what people come for
     rows(screen, Format.TABLE, "estimate", lines, columns=columns, right=columns[1:])

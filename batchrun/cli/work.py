@@ -216,7 +216,7 @@ def _tell(
     if ended.exit not in {Exit.OK, Exit.PENDING}:  # of what is pending `wait` tells
         screen.must_say(rendered(BatchrunError(ended.message, ended.hint), screen))
     elif ended.message and ended.exit is Exit.OK:
-        screen.say(f"{ended.message}; {ended.hint}" if ended.hint else ended.message)
+        screen.say(screen.typed(f"{ended.message}; {ended.hint}" if ended.hint else ended.message))
     elif not runs:
         screen.say("Nothing is due.")
     for run in runs:

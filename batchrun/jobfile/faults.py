@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -13,6 +15,9 @@ from batchrun.jobfile.codes import COMMON, Code
 from batchrun.jobfile.excerpt import excerpt, shown
 
 _LISTED = 12
+
+_FILE = re.compile(r"(`[^`]*(?<!--data )(?<=[ ]))FILE\b")
+"""In a command between back-ticks; after --data it is another one."""
 
 Path = tuple[str | int, ...]
 """The way to a value inside a JSON value: keys of objects and indexes of lists."""
@@ -36,7 +41,7 @@ class Fault:
             code=self.code.value,
             where=Where(file, line, offset + 1),
             message=self.message,
-            hint=self.hint,
+            hint=_naming(self.hint, file),
             severity=self.severity or self.code.severity,
             source=source,
             mark=mark,
@@ -44,6 +49,14 @@ class Fault:
             common=self.code in COMMON,
             path=self.path,
         )
+
+
+def _naming(hint: str, file: str) -> str:
+    """*hint* with the file itself where a command in it says FILE, so that it can be typed as it stands."""
+    if "FILE" not in hint or not file or file.startswith(("-", "<")):
+        return hint
+    name = shlex.quote(file)
+    return _FILE.sub(lambda found: f"{found[1]}{name}", hint)
 
 
 def article(value: object) -> str:

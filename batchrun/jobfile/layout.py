@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import json
 import re
+import shlex
 from enum import Enum, auto
 from pathlib import PurePath
 from typing import Any
@@ -82,11 +83,11 @@ def table(first: str, name: str, *, tabs: bool) -> Fault:
     columns = columns_of(first.removeprefix("\ufeff").rstrip("\r"), tabs=tabs)
     text = next((column for column in columns if column.lower() in _TELLING), columns[-1] if columns else "text")
     put = shown(text) if text.isidentifier() else f"row['{shown(text)}']"
-    file = PurePath(name).name if name != "-" else "-"
+    submit = f"batchrun submit {shlex.quote(name)}"
     return Fault(
         code=Code.TABLE,
         message=f"this is a table with the columns {listed(columns)}; a prompt makes jobs of its rows",
-        hint=f'`batchrun submit {file} --prompt "… {{{{ {put} }}}}" --model claude-haiku-5-5 --max-tokens 256`',
+        hint=f'`{submit} --prompt "… {{{{ {put} }}}}" --model claude-haiku-5-5 --max-tokens 256`',
     )
 
 

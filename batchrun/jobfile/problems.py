@@ -78,8 +78,8 @@ class Problems:
 
     @property
     def files(self) -> int:
-        """How many files have any."""
-        return len({group.file for group in self._groups.values()})
+        """How many files have any. What a flag said wrong stands in none."""
+        return len({group.file for group in self._groups.values() if not group.file.startswith("--")})
 
 
 def changed_while_read() -> Problem:

@@ -98,12 +98,12 @@ def _thinks(kind: str, model: Model) -> bool:
 
 def _no_room(most: int, model: Model) -> Fault:
     off = next((kind for kind in ("disabled", "between_tools") if model.thinking and kind in model.thinking), "")
-    turned = f'write `"thinking": {{"type": "{off}"}}`, or a' if off else "write a"
+    turned = f', or turn thinking off in a job file: `"thinking": {{"type": "{off}"}}`' if off else ""
     return Fault(
         code=Code.THINKING_ROOM,
         path=("max_tokens",),
         message=f"`{model.id}` thinks before it answers, and its thoughts count towards `max_tokens` {most}",
-        hint=f"{turned} larger `max_tokens`: the answer may be cut off, or empty",
+        hint=f"the answer may be cut off, or empty: write a larger `max_tokens`{turned}",
     )
 
 

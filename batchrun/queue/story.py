@@ -44,14 +44,22 @@ _ASIDE = "SELECT body, stop_reason, received FROM results WHERE job = ? AND winn
 _STOPS = "SELECT attempt, stop_reason FROM results WHERE job = ?"
 
 _EVENTS = f"SELECT {EVENT} FROM events WHERE id > ? ORDER BY id LIMIT ?"
+_MEANWHILE = """
+run IS NULL AND at >= (SELECT created FROM runs WHERE id = ?) AND id <= COALESCE((
+    SELECT e.id FROM events e JOIN runs r ON r.id = ?
+    WHERE e.run IS NULL AND e.kind = 'pass_ended' AND e.at >= r.done ORDER BY e.id LIMIT 1
+), 9223372036854775807)
+"""
+"""What went for all runs while this one was there to be worked on: up to the end of the pass that finished it."""
+
 _EVENTS_OF_RUN = f"""
 SELECT {EVENT} FROM events WHERE run = ? AND id > ?
 UNION ALL
-SELECT {EVENT} FROM events WHERE run IS NULL AND id > ?
+SELECT {EVENT} FROM events WHERE {_MEANWHILE} AND id > ?
 ORDER BY id LIMIT ?
 """
 _EVENT_BEFORE = "SELECT id FROM events ORDER BY id DESC LIMIT 1 OFFSET ?"
-_EVENT_OF_RUN_BEFORE = "SELECT id FROM events WHERE run = ? OR run IS NULL ORDER BY id DESC LIMIT 1 OFFSET ?"
+_EVENT_OF_RUN_BEFORE = f"SELECT id FROM events WHERE run = ? OR ({_MEANWHILE}) ORDER BY id DESC LIMIT 1 OFFSET ?"
 
 PAGE = 500
 """Events that are read at a time."""
@@ -113,11 +121,13 @@ def request(reading: Reading, job: JobId) -> str:
 
 
 def events(reading: Reading, run: RunId | None = None, *, last: int | None = None) -> Iterator[EventRow]:
-    """What happened, in order: all of it, or what concerns *run* or every run; only the *last* so many."""
+    """What happened, in order: all of it, or what concerns *run* or all runs in its time; only the *last* so many."""
     after = 0 if last is None else _before(reading, run, last)
     while True:
         found = (
-            reading.rows(_EVENTS, after, PAGE) if run is None else reading.rows(_EVENTS_OF_RUN, run, after, after, PAGE)
+            reading.rows(_EVENTS, after, PAGE)
+            if run is None
+            else reading.rows(_EVENTS_OF_RUN, run, after, run, run, after, PAGE)
         )
         yield from (event_of(row) for row in found)
         if len(found) < PAGE:
@@ -127,5 +137,7 @@ def events(reading: Reading, run: RunId | None = None, *, last: int | None = Non
 
 def _before(reading: Reading, run: RunId | None, last: int) -> int:
     """The id of the event after which *last* are left."""
-    found = reading.rows(_EVENT_BEFORE, last) if run is None else reading.rows(_EVENT_OF_RUN_BEFORE, run, last)
+    found = (
+        reading.rows(_EVENT_BEFORE, last) if run is None else reading.rows(_EVENT_OF_RUN_BEFORE, run, run, run, last)
+    )
     return int(found[0][0]) if found else 0

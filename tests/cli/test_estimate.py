@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 
+from batchrun.cli.commands import estimate
+from batchrun.cli.sidebyside import table
 from batchrun.core.outcome import Outcome, Refused, Reply, Unreachable
 from batchrun.library import counting
-from tests.cli.conftest import Batchrun, jobs_file
+from tests.cli.conftest import Batchrun, jobs_file, screen
 
 
 @pytest.fixture
@@ -52,7 +54,8 @@ def test_each_model_is_shown_both_ways_and_nothing_is_added(batchrun: Batchrun, 
     shown = batchrun("estimate", "two.jsonl", "--format", "table")
     assert shown.code == 0
     head, haiku, sonnet, total = shown.out.splitlines()[:4]
-    assert " ".join(head.split()) == "model jobs in out likely / most batch likely / most realtime likely / most"
+    assert " ".join(head.split()) == "model jobs in out in batches in realtime"
+    assert "x / y   likely / at most" in shown.err
     assert haiku.startswith("claude-haiku-5-5    60")
     assert sonnet.startswith("claude-sonnet-5     10")
     assert total.startswith("total               70")
@@ -60,6 +63,21 @@ def test_each_model_is_shown_both_ways_and_nothing_is_added(batchrun: Batchrun, 
     assert "requests a minute are the limit" in shown.err
     assert "--exact counts it" in shown.err
     assert not (two.parent / "batchrun.db").exists()
+
+
+@pytest.mark.parametrize(
+    ("width", "head"), [(100, "model jobs in out in batches in realtime"), (60, "model jobs in batches in realtime")]
+)
+def test_on_a_narrow_terminal_costs_stay_whole_and_tokens_give_way(
+    batchrun: Batchrun, two: Path, monkeypatch: pytest.MonkeyPatch, width: int, head: str
+) -> None:
+    found: list[Any] = []
+    monkeypatch.setattr(estimate, "table", lambda _, outlook: found.append(outlook))
+    batchrun("estimate", "two.jsonl", "--format", "table")
+    shown, out, _ = screen(width=width)
+    table(shown, found[0])
+    assert " ".join(out.getvalue().splitlines()[0].split()) == head
+    assert "…" not in out.getvalue()
 
 
 def test_the_document_and_the_rows_say_the_same(batchrun: Batchrun, two: Path) -> None:

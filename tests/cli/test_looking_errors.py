@@ -294,6 +294,8 @@ def test_an_id_that_several_runs_have_shows_the_newest_and_names_the_others(
         ("r-2:doc-tride", 5, "error: no job `doc-tride` in nightly; did you mean `doc-tried`"),
         ("r-9:doc-1", 2, "error: no run `r-9`"),
         ("zzzzzz", 5, "error: no job `zzzzzz`\n"),
+        ("nightly", 5, "hint: that is a run: `batchrun status nightly` shows it"),
+        ("last", 5, "hint: that is a run: `batchrun status last` shows it"),
     ],
 )
 def test_an_unknown_job_is_answered_with_near_ones(

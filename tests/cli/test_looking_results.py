@@ -397,7 +397,8 @@ def labelled(looked_at: Path) -> Path:
 def test_answers_that_do_not_fit_their_schema_are_marked_and_can_be_chosen(batchrun: Batchrun, labelled: Path) -> None:
     shown = batchrun("results", "-s", "valid:no", "--format", "text")
     assert '(does not fit: $.n: "7" is no integer; all such: batchrun results labels -s valid:no)' in shown.out
-    assert "(does not fit: no JSON: expecting value at character 1; all such:" in shown.out
+    assert "(does not fit: no JSON: expecting value at character 1)" in shown.out  # the command stands there once
+    assert shown.out.count("-s valid:no") == 1
     found = [json.loads(line) for line in batchrun("results", "--fields", "id,valid").out.splitlines()]
     assert [row["valid"] for row in found] == [True, False, False, True]
     assert batchrun("results", "-s", "valid:yes", "--fields", "id", "--format", "tsv").out == "doc-0\ndoc-3\n"

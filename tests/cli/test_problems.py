@@ -123,3 +123,15 @@ def test_records_say_how_many_more_there_are() -> None:
     assert found["more"] == [
         {"code": "BR103", "severity": "error", "file": "jobs.yaml", "count": 5, "first_line": 15, "last_line": 19}
     ]
+
+
+def test_what_a_flag_said_wrong_counts_as_no_file() -> None:
+    found = gathered(problem(), problem(file="--max-tokens"))
+    assert problems.summary(found) == "2 errors"
+
+
+def test_a_command_in_a_cure_leads_to_the_same_queue() -> None:
+    shown, _, err = screen()
+    shown.typed = lambda text: text.replace("batchrun ", "batchrun --simulate ")
+    problems.show(gathered(problem(hint="`batchrun submit rows.csv`")), shown)
+    assert "hint: `batchrun --simulate submit rows.csv`" in err.getvalue()

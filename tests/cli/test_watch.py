@@ -12,6 +12,7 @@ import sys
 import termios
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -303,3 +304,24 @@ def test_whoever_leaves_finds_the_terminal_as_it_was(watched: Any, leave: Any, c
     assert out.rindex(b"\x1b[?1049l") > out.rindex(b"\x1b[?1049h")  # back on the screen before
     assert out.rindex(b"\x1b[?25h") > out.rindex(b"\x1b[?25l")  # with its cursor
     assert b"Traceback" not in out
+
+
+def test_a_command_is_shown_as_it_has_to_be_typed(looked_at: Path) -> None:
+    with Stock(looked_at) as stock:
+        stock.job(stock.run("night"), "a")
+    shown = view(looked_at, typed=lambda text: text.replace("batchrun ", "batchrun --simulate "))
+    assert "nobody is running it: batchrun --simulate run night" in text(board(shown, 120, 24))
+
+
+def test_lanes_keep_their_places_whichever_is_the_busier(under_way: Path) -> None:
+    (lane,) = view(under_way).lanes
+    other = replace(lane, name="another")
+    for both in ([lane, other], [other, lane]):
+        shown = text(board(view(under_way, lanes=both), 100, 50))
+        assert shown.index("another   last") < shown.index(f"{lane.name}   last")
+
+
+def test_an_attempt_whose_worker_died_is_told_in_words(looked_at: Path) -> None:
+    with Stock(looked_at) as stock:
+        stock.job(stock.run("night"), "a", "queued", attempts=[{"outcome": "unknown", "ended": LATER - SECOND}])
+    assert "s   no answer, possibly billed" in text(board(view(looked_at), 100, 40))

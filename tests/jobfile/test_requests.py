@@ -156,7 +156,7 @@ def test_a_job_without_an_id_is_named_by_its_content_and_its_occurrence() -> Non
 def test_an_openai_line_is_told_what_makes_a_job_of_it() -> None:
     problem = read('{"custom_id": "a", "method": "POST", "url": "/v1/chat/completions", "body": {}}').only_problem()
     assert problem.message == "this is a line of an OpenAI batch file"
-    assert "`batchrun convert openai-batch FILE" in problem.hint
+    assert "`batchrun convert openai-batch jobs.jsonl -o" in problem.hint
 
 
 @pytest.mark.parametrize(

@@ -446,6 +446,18 @@ def test_events_come_in_order_by_run_and_by_the_last_ones(path: Path) -> None:
         assert len(list(events(reading, last=5_000))) == 1_200
 
 
+def test_the_events_of_a_run_leave_out_passes_that_were_not_its_own(path: Path) -> None:
+    with Stock(path) as stock:
+        stock.event("pass_started", at=NOON - 2, name="before")
+        run = stock.run("one", state="done", created=NOON, done=NOON + 5)
+        for n, kind in enumerate(["pass_started", "run_done", "pass_ended", "pass_started", "pass_ended"]):
+            stock.event(kind, at=NOON + 4 + n, run=run if kind == "run_done" else None, name=f"{kind} {n}")
+    with Reading.open(path) as reading:
+        told = ["pass_started 0", "run_done 1", "pass_ended 2"]
+        assert [event.detail["name"] for event in events(reading, RunId(run))] == told
+        assert [event.detail["name"] for event in events(reading, RunId(run), last=2)] == told[1:]
+
+
 def test_a_status_costs_the_same_however_many_batches_are_out_and_names_the_unclear_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -74,7 +74,10 @@ def estimate(call: Call, inputs: Inputs, exact: str | None, format: Format | Non
         table(screen, found.outlook)
     else:
         rows(screen, form, "estimate", rows_of(found.outlook), columns=COLUMNS)
-    for line in _notes(found, settings.tier, settings.tables().prices.date):
+    notes = list(_notes(found, settings.tier, settings.tables().prices.date))
+    if form is Format.TABLE:
+        notes.insert(1, "x / y   likely / at most")
+    for line in notes:
         screen.say(line)
     return Exit.OK
 

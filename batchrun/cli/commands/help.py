@@ -19,7 +19,7 @@ EXIT_CODES = {
     Exit.NO_MATCH: "the selection matched no job at all",
     Exit.MONEY: "a cost cap or the account's spending limit is reached; the rest is queued",
     Exit.DURATION: "the time given is over; the rest is queued",
-    Exit.PENDING: "not finished yet (`status --check`)",
+    Exit.PENDING: "not finished yet (`wait`, `status --check`)",
     Exit.BUG: "a bug in batchrun; a report file was written",
     Exit.BUSY: "another worker works on this database",
     Exit.INTERRUPTED: "interrupted by Ctrl-C; everything that came in is stored",

@@ -90,7 +90,7 @@ def _say(call: Call, path: Path, picked: Chosen, size: int) -> None:
     if picked.all_failed:
         parts.append("errors, " + count(picked.failed, "failed job"))
     some = "all" if picked.others == picked.all_others else "a sample of"
-    parts.append(f"{some} {count(picked.others, 'other job')}")
+    parts.append(f"{some} {count(picked.others, 'other job' if picked.failed else 'job')}")
     kilobytes = f"{size / 1_000_000:.1f} MB" if size >= 10_000_000 else f"{size / 1000:,.0f} kB"
     screen.say(f"{screen.talk_mark(Mark.OK)} {clean(str(path))}   {kilobytes}, {', '.join(parts)}")
 

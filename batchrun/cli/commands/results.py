@@ -123,7 +123,7 @@ def _raw(screen: Screen, answered: Iterable[ResultRow]) -> int:
 
 
 def _text(call: Call, answered: Iterable[ResultRow], run: RunSummary) -> int:
-    screen, n = call.screen, 0
+    screen, n, told = call.screen, 0, set[str]()
     arrow = "→" if screen.utf8 else "->"
     for n, row in enumerate(answered, 1):
         if n > 1:
@@ -138,7 +138,7 @@ def _text(call: Call, answered: Iterable[ResultRow], run: RunSummary) -> int:
             text = ""
         if text is None:
             screen.line(screen.style("(no text in it; --raw shows all of it)", Tone.DIM))
-        note = _note(call, seen, run)
+        note = _note(call, seen, run, told)
         if note:
             flow(screen, (f"{' ' if at else ''}{screen.style(part, Tone.WARN)}" for at, part in enumerate(note)))
     return n
@@ -162,8 +162,8 @@ def _headline(screen: Screen, row: ResultRow, model: object) -> None:
     flow(screen, [f"   {facts[0]}", *(f"{dot}{fact}" for fact in facts[1:])], indent=3)
 
 
-def _note(call: Call, seen: Seen, run: RunSummary) -> list[str]:
-    """What is wrong with an answer that did come, in parts."""
+def _note(call: Call, seen: Seen, run: RunSummary, told: set[str]) -> list[str]:
+    """What is wrong with an answer that did come, in parts; *told*: which selections were named already."""
     row = seen.row
     stop = row.answer.stop_reason if row.answer else ""
     why = seen.structured.why if seen.structured is not None else None
@@ -175,6 +175,9 @@ def _note(call: Call, seen: Seen, run: RunSummary) -> list[str]:
         return [f"({clean(shortened(why, WHY))})"]
     else:
         what, which = f"does not fit: {shortened(why, WHY)}", "valid:no"
+    if which in told:
+        return [f"({clean(what)})"]
+    told.add(which)
     command = call.typed(f"batchrun results {word(run.name)} -s {which}")
     return [f"({clean(what)};", "all such:", f"{clean(command)})"]
 

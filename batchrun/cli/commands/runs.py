@@ -202,13 +202,13 @@ def _tag(call: Call, words: Sequence[str], form: Format) -> Exit:
 
     if len(words) < 2:
         raise UsageError("tag which run, and how? `runs tag RUN WORD...`")
-    with call.reading():
-        pass
+    with call.reading() as reading:
+        name = reading.run(words[0]).name
     tags = library.tag(call.settings, words[0], words[1:])
     if form is Format.JSON:
         document(call.screen, "run_tags", {"run": words[0], "tags": tags})
     else:
-        call.screen.say(f"{call.screen.talk_mark(Mark.OK)} {clean(words[0])}: {clean(' '.join(tags)) or 'no tags'}")
+        call.screen.say(f"{call.screen.talk_mark(Mark.OK)} {clean(name)}: {clean(' '.join(tags)) or 'no tags'}")
     return Exit.OK
 
 

@@ -12,6 +12,7 @@ import click
 
 from batchrun.cli import options
 from batchrun.cli.call import Call
+from batchrun.cli.flow import flow, flowed
 from batchrun.cli.output import at, document
 from batchrun.cli.screen import Screen, Tone, clean
 from batchrun.core.batch import BatchState
@@ -121,7 +122,10 @@ def _find(reading: Reading, ref: str) -> tuple[JobRow, list[JobRow]]:
 def _unknown(reading: Reading, key: str, run: RunId | None, where: str) -> NothingMatched:
     near = keys_like(reading, key, run) if run is not None else []
     meant = f"; did you mean {' or '.join(f'`{one}`' for one in near)}?" if near else ""
-    return NothingMatched(f"no job `{key}`{where}{meant}", hint="`batchrun results` and `batchrun errors` list ids")
+    hint = "`batchrun results` and `batchrun errors` list ids"
+    if not where and any(key in {"last", named.name, named.ref} for named in reading.overview(every=True).runs):
+        hint = f"that is a run: `batchrun status {word(key)}` shows it, `batchrun results {word(key)}` its answers"
+    return NothingMatched(f"no job `{key}`{where}{meant}", hint=hint)
 
 
 def _request(screen: Screen, body: str) -> None:
@@ -149,7 +153,7 @@ def _draw(
         if attempt.n > before + 1:
             screen.line(f"   {_dots(screen)} {attempt.n - before - 1:,} more; --attempts shows them")
         before = attempt.n
-        screen.line(f"  {_attempt(screen, attempt, stops.get(attempt.n, ''))}")
+        flow(screen, _attempt(screen, attempt, stops.get(attempt.n, "")), indent=6)
         if attempt.message and attempt.outcome != "ok" and attempt.message != said:
             screen.line(f"      {clean(attempt.message)}")
         said = attempt.message
@@ -164,7 +168,9 @@ def _draw(
     ref = word(f"r-{job.run}:{job.key}")
     sent, everything = (call.typed(f"batchrun show {ref} {flag}") for flag in ("--request", "--json"))
     screen.say()
-    screen.say(clean(f"What was sent: {sent}   All of it: {everything}"))
+    parts = [clean(f"What was sent: {sent}"), clean(f"   All of it: {everything}")]
+    for line in flowed(parts, screen.width if screen.tty else None, indent=0):
+        screen.say(line)
 
 
 def _standing(job: JobRow, tried: Sequence[AttemptRow], whole: ResultRow | None, now: Millis) -> str:
@@ -184,7 +190,8 @@ def _standing(job: JobRow, tried: Sequence[AttemptRow], whole: ResultRow | None,
             return job.state.value
 
 
-def _attempt(screen: Screen, one: AttemptRow, stop: str) -> str:
+def _attempt(screen: Screen, one: AttemptRow, stop: str) -> list[str]:
+    """In parts, of which each may begin a line."""
     arrow = "→" if screen.utf8 else "->"
     head = f"{one.n:>2}  {_clock(one.sent or one.claimed)}  {one.via:<8}"
     match one.outcome:
@@ -208,7 +215,8 @@ def _attempt(screen: Screen, one: AttemptRow, stop: str) -> str:
     if one.batch_id is not None and one.outcome is not None:
         parts.append(f"b-{one.batch_id}")
     parts += [part for part in (one.batch, one.request_id, *one.other_ids) if part]
-    return f"{head}  {'   '.join(clean(part) for part in parts if part)}".rstrip()
+    first, *rest = [clean(part) for part in parts if part] or [""]
+    return [f"  {head}  {first}", *(f"   {part}" for part in rest)]
 
 
 def _out(one: AttemptRow) -> str:

@@ -137,7 +137,7 @@ class _Drawing:
         flow(screen, [name, f"  {run.ref}  {run.mode}", f"  {times}", *items(f"   {money}")])
         if run.left and run.mode != Mode.REALTIME:
             flow(screen, words(_way(run, self.now)))
-        if run.left and run.hours is not None:
+        if run.left and run.hours not in {None, "always"}:
             flow(screen, words(clean(f"sent {run.hours}")))
         screen.line()
         share = run.finished / run.total if run.total else 1.0
@@ -214,7 +214,7 @@ class _Drawing:
         name = word(run.name)
         if run.state is RunState.DONE or (run.state is RunState.OPEN and not run.left):
             look, take = (self._command(f"batchrun {one}") for one in (f"results {name}", f"export {name} -o FILE"))
-            flow(screen, [f"Look: {look}", f"   Take away: {take}"])
+            flow(screen, [f"Look: {look}", f"   Take away: {take}"], indent=0)
         elif summary.pause_of(run, self.seen.pauses):
             flow(screen, ["To go on at once:", f" {self._command('batchrun resume')}"])
         elif doing.command:

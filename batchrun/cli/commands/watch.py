@@ -108,6 +108,7 @@ class _Watching:
             speeds={run.id: answers_per_second(self._history, run.id, now) for run in runs},
             ended=[one for one in ended(reading, ENDED, only) if one.at > now - WINDOW],
             events=list(events(reading, only, last=EVENTS)),
+            typed=self._call.typed,
         )
 
     def _open(self, runs: tuple[RunSummary, ...]) -> tuple[RunSummary, ...]:
