@@ -27,7 +27,8 @@ TURN := $(shell expr $$(git rev-list --count HEAD 2>/dev/null || echo 0) % 3)
 
 sweep: check ## checks, many simulated nights, and real processes killed at every third boundary
 	SWEEP_SHARE=$(TURN)/3 $(MAKE) crash
-	$(PYTHON) -m pytest -n 2 -m sweep tests/scheduler
+	EXAMPLES=all $(PYTHON) -m pytest -n 2 -m "sweep or not sweep" tests/queue/test_machine.py tests/queue/test_batch_machine.py
+	$(PYTHON) -m pytest -n 2 -m sweep tests --ignore tests/crash
 
 crash: ## real processes killed at every boundary, and at random: some minutes
 	$(PYTHON) -m pytest -n 2 -m sweep tests/crash

@@ -90,6 +90,7 @@ def mailed(done: subprocess.CompletedProcess[str]) -> str:
 
 
 @pytest.mark.timeout(300)  # a dozen processes, on a machine that may be busy
+@pytest.mark.sweep
 def test_three_nights_bring_the_answers_by_the_morning_though_the_second_is_killed(folder: Path) -> None:
     submit, run, morning = crons()
     for n, night in enumerate(("2026-11-25", "2026-11-26", "2026-11-27"), 1):

@@ -8,6 +8,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from tests.jobfile.desk import GOOD, HEAD, PARAMS, REST, merged, read
 from tests.jobfile.test_json import VALUES
 
@@ -70,7 +71,7 @@ def request_of(line: dict[str, Any]) -> Any:
     return request
 
 
-@settings(max_examples=600)
+@settings(max_examples=examples(600))
 @given(st.sampled_from(SEEDS), EDITS, st.sampled_from(["jobs.jsonl", "-"]))
 def test_a_spoilt_line_gives_a_true_job_or_none_and_leaves_its_neighbours_alone(
     seed: str, edits: list[tuple[float, int, bytes]], name: str
@@ -95,7 +96,7 @@ def test_a_spoilt_line_gives_a_true_job_or_none_and_leaves_its_neighbours_alone(
         assert problem.where.column <= len(line.decode(errors="replace")) + 1
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(st.dictionaries(st.text(max_size=8), VALUES, max_size=4), st.permutations(["model", "max_tokens", "messages"]))
 def test_any_request_comes_through_with_its_keys_in_order(extra: dict[str, Any], order: list[str]) -> None:
     params = extra | {name: json.loads(PARAMS)[name] for name in order}
@@ -109,7 +110,7 @@ def test_any_request_comes_through_with_its_keys_in_order(extra: dict[str, Any],
         assert job.size == len(json.dumps(params, ensure_ascii=False, separators=(",", ":")).encode())
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(st.binary(max_size=300), st.sampled_from(["jobs.jsonl", "jobs.yaml", "jobs.json", "jobs", "-"]))
 def test_random_bytes_give_problems_and_no_job(content: bytes, name: str) -> None:
     found = read(content, name)
@@ -128,7 +129,7 @@ YAML_PIECES = [
 ]  # fmt: skip
 
 
-@settings(max_examples=600)
+@settings(max_examples=examples(600))
 @given(
     st.lists(st.tuples(st.floats(0, 1), st.integers(0, 12), st.sampled_from(YAML_PIECES)), min_size=1, max_size=4),
     st.sampled_from(["jobs.yaml", "-"]),

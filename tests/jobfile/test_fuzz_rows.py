@@ -13,6 +13,7 @@ from batchrun.jobfile.reading import Reading
 from batchrun.jobfile.sandbox import Sandbox
 from batchrun.jobfile.source import Source
 from batchrun.jobfile.template import Malformed, Template, Unrendered
+from tests.examples import examples
 from tests.jobfile.desk import RULES
 
 FLAGS = {"id": "{{ a }}", "model": "claude-new-1", "max_tokens": 5, "prompt": "{{ b }} and {{ a }}"}
@@ -75,7 +76,7 @@ MARKS = [
 ]
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(text=TEXTS, header=st.sampled_from(["a,b\n", "a;b\n", "", '[{"a": 1, "b": 2},']), name=NAMES)
 def test_any_table_gives_jobs_or_problems_with_a_place(text: str, header: str, name: str) -> None:
     raw = (header + text).encode()
@@ -90,7 +91,7 @@ def test_any_table_gives_jobs_or_problems_with_a_place(text: str, header: str, n
             assert "sk-ant-x" not in item.source + item.message
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(text=st.lists(st.sampled_from(MARKS), max_size=14).map("".join))
 def test_any_template_is_malformed_or_renders_or_says_why_not(text: str) -> None:
     try:
@@ -106,7 +107,7 @@ def test_any_template_is_malformed_or_renders_or_says_why_not(text: str) -> None
     assert values == {"a": "x", "b": [1, 2], "row": {}}
 
 
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 @given(
     text=st.lists(st.sampled_from([*PIECES, "[", "{", '"requests"', '"custom_id"', "null", "5"]), max_size=12).map(
         "".join

@@ -20,6 +20,7 @@ from batchrun.jobfile import casting
 from batchrun.jobfile.assembly import Assembly
 from batchrun.jobfile.jsonl import JsonLines
 from batchrun.jobfile.moulds import LESSON, Mould
+from tests.examples import examples
 from tests.jobfile.desk import RULES
 from tests.jobfile.test_fuzz import EDITS, SEEDS, edited
 
@@ -191,7 +192,7 @@ def test_a_line_with_something_odd_among_lines_that_are_alike_is_read_from_the_s
     assert together(lines) == apart(lines)
 
 
-@settings(max_examples=500)
+@settings(max_examples=examples(500))
 @given(st.lists(st.tuples(st.sampled_from([*SEEDS, *ALIKE]), st.just([]) | EDITS), min_size=2, max_size=6))
 def test_whatever_lines_stand_in_a_file_each_gives_what_it_gives_alone(
     spoilt: list[tuple[str, list[tuple[float, int, bytes]]]],

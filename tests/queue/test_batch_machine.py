@@ -20,6 +20,7 @@ from batchrun.queue import tables as t
 from batchrun.queue.batchstore import QueueBatches
 from batchrun.queue.store import QueueStore
 from batchrun.queue.writing import Inline
+from tests.examples import examples
 from tests.queue.batchdesk import HALF, USAGE, packing, remote
 from tests.queue.desk import MODEL, ending, good
 from tests.queue.test_machine import BOUND, SEQUELS, Model, Queue, body_of
@@ -239,6 +240,6 @@ class QueueWithBatches(Queue):
 
 
 QueueWithBatches.TestCase.settings = settings(
-    max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=examples(60), stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 TestQueueWithBatches = QueueWithBatches.TestCase

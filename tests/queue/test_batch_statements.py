@@ -136,6 +136,7 @@ def cost(desk: Desk) -> dict[str, int]:
     }
 
 
+@pytest.mark.sweep
 def test_nothing_about_a_batch_gets_slower_as_jobs_get_more(tmp_path: Path) -> None:
     costs = []
     for n in (10_000, 200_000):

@@ -36,6 +36,7 @@ from batchrun.queue.living import Living
 from batchrun.queue.store import QueueStore
 from batchrun.queue.submit import Changed, RunTerms
 from batchrun.queue.writing import Inline
+from tests.examples import examples
 from tests.queue.desk import MODEL, NOW, Desk, dropped, ending, good, job, refused
 
 BOUND = 3
@@ -414,6 +415,6 @@ class Queue(RuleBasedStateMachine):
 
 
 Queue.TestCase.settings = settings(
-    max_examples=100, stateful_step_count=50, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=examples(100), stateful_step_count=50, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 TestQueue = Queue.TestCase

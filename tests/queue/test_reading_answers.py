@@ -27,6 +27,7 @@ from batchrun.queue.reading import Reading
 from batchrun.queue.retrying import SOURCES, retry
 from batchrun.queue.writing import perform_now
 from batchrun.report.flat import Seen
+from tests.examples import examples
 from tests.stock import MINUTE, NOON, Stock, message
 
 
@@ -230,7 +231,7 @@ def _facts(row: ResultRow) -> Facts:
     }
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(400), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(selection=SELECTIONS)
 def test_sql_selects_what_the_selection_means(assorted: Path, selection: Selection) -> None:
     with Reading.open(assorted) as reading:
@@ -240,7 +241,7 @@ def test_sql_selects_what_the_selection_means(assorted: Path, selection: Selecti
         assert matching(reading, RUN, selection=selection) == len(meant)
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(100), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(selection=SELECTIONS.filter(lambda chosen: Field.VALID not in chosen.fields))
 def test_a_retry_chooses_what_the_selection_means(assorted: Path, retriable: sa.Engine, selection: Selection) -> None:
     with Reading.open(assorted) as reading:

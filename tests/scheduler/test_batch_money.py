@@ -23,6 +23,7 @@ def questions(n: int) -> list[str]:
 
 
 @pytest.mark.parametrize("slow", [0.0, 0.05])
+@pytest.mark.sweep
 def test_a_call_never_spends_more_than_it_may_over_both_ways(tmp_path: Path, slow: float) -> None:
     cap = Nanos(250 * HALF)
 
@@ -68,6 +69,7 @@ def test_money_for_a_batch_that_never_arrived_is_there_again(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("limit", [250, 500])
+@pytest.mark.sweep
 def test_no_more_requests_wait_in_batches_than_the_account_allows(tmp_path: Path, limit: int) -> None:
     async def story(world: World) -> None:
         world.add(questions(1_000), mode="batch")

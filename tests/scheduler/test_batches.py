@@ -58,6 +58,7 @@ def test_a_run_in_batches_ends_with_every_answer_at_half_the_price(tmp_path: Pat
     in_world(tmp_path, story, planned())
 
 
+@pytest.mark.sweep
 def test_what_comes_back_from_many_batches_goes_in_a_few_again(tmp_path: Path) -> None:
     async def story(world: World) -> None:
         world.add(questions(4000), mode="batch")
@@ -270,6 +271,7 @@ def test_a_batch_that_is_deleted_holds_its_jobs_instead_of_buying_them_again(tmp
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.sweep
 def test_a_pass_that_dies_at_any_verb_buys_nothing_twice(tmp_path: Path, after: bool) -> None:
     for at in range(1 + after, 40, 2):  # before one, after the next: each moment between two of them
         folder = tmp_path / str(at)

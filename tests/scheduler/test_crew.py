@@ -60,6 +60,7 @@ def sent(world: World, since: float, until: float) -> Counter[int]:
 
 
 @pytest.mark.parametrize("n", [2, 4])
+@pytest.mark.sweep
 def test_together_they_use_ninety_seven_percent_and_no_minute_is_over(tmp_path: Path, n: int) -> None:
     async def story(world: World) -> None:
         crew, limit = Crew(world), 150
@@ -99,6 +100,7 @@ def test_who_comes_later_has_its_share_within_three_seconds(tmp_path: Path) -> N
     in_world(tmp_path, story, Plan(pace=BRISK, limits={"*": told(600)}))
 
 
+@pytest.mark.sweep
 def test_a_program_that_is_started_again_and_again_gets_no_new_burst(tmp_path: Path) -> None:
     async def story(world: World) -> None:
         world.add([f"question {number}" for number in range(300)])
@@ -212,6 +214,7 @@ def test_who_waits_takes_over_when_the_attendant_leaves(tmp_path: Path) -> None:
     in_world(tmp_path, story, Plan(pace=QUICK, batches=BatchPlan()))
 
 
+@pytest.mark.sweep
 def test_all_may_send_batches_and_each_job_is_in_one(tmp_path: Path) -> None:
     async def story(world: World) -> None:
         crew = Crew(world)

@@ -7,6 +7,8 @@ import random
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
+
+import pytest
 from typing import Any, TypeVar
 
 from batchrun.core.events import JobSucceeded, LimitsLearned
@@ -276,6 +278,7 @@ def test_twenty_minutes_of_overload_fail_no_job(tmp_path: Path) -> None:
     in_world(tmp_path, story, Plan(pace=QUICK, outages=(outage,)))
 
 
+@pytest.mark.sweep
 def test_twenty_minutes_of_errors_500_fail_few_jobs(tmp_path: Path) -> None:
     outage = Outage(effect=Effect(Kind.FAILED), start=10.0, end=1210.0)
 
@@ -567,6 +570,7 @@ def test_nothing_leaves_while_the_lane_rests(tmp_path: Path) -> None:
     in_world(tmp_path, story)
 
 
+@pytest.mark.sweep
 def test_a_stop_is_heard_at_once_however_slow_the_disk_and_fast_the_api(tmp_path: Path) -> None:
     plan = Plan(pace=Pace(first=0.05, spread=0.1, per_token=0.0), money=Money(spend_cap_requests=1500))
 

@@ -123,6 +123,7 @@ def test_batches_that_still_run_are_waited_for(tmp_path: Path) -> None:
     in_world(tmp_path, story, planned())
 
 
+@pytest.mark.sweep
 def test_jobs_that_are_in_the_backup_s_own_batches_keep_their_place(tmp_path: Path) -> None:
     """Some were out, some failed and were sent again since, and the backup knows of one try alone."""
 
@@ -196,6 +197,7 @@ def test_answers_to_jobs_that_the_backup_does_not_know_are_told(tmp_path: Path) 
     in_world(tmp_path, story, planned())
 
 
+@pytest.mark.sweep
 def test_downloads_that_break_and_kills_on_the_way_change_nothing(tmp_path: Path) -> None:
     async def story(world: World) -> None:
         world.add(questions(230), mode="batch")

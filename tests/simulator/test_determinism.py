@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 import anthropic
+import pytest
 
 from batchrun.core.limits import Limits
 from batchrun.simulator.api import Simulator
@@ -63,5 +64,6 @@ def test_the_same_seed_is_the_same_history_to_the_microsecond() -> None:
     assert seconds > 100
 
 
+@pytest.mark.sweep
 def test_another_seed_is_another_history() -> None:
     assert run(night, 11)[1] != run(night, 12)[1]
