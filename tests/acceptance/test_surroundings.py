@@ -329,7 +329,7 @@ def test_a_reader_that_goes_away_ends_it_quietly(home: Home) -> None:
     assert "error" not in err
 
 
-def test_a_second_worker_is_told_who_works(home: Home) -> None:
+def test_who_wants_to_be_alone_is_told_who_works(home: Home) -> None:
     home.key()
     home.file("jobs.jsonl", line("slow", "[[simulate: slow 60]]"))
     home("submit", "jobs.jsonl", "--no-run", "--yes")
@@ -342,10 +342,10 @@ def test_a_second_worker_is_told_who_works(home: Home) -> None:
     ) as first:
         assert first.stderr is not None
         first.stderr.readline()  # it works
-        said = home("run")
+        said = home("run", "--exclusive")
         refused(said, 75, str(first.pid))
         home.file("more.jsonl", line("another"))
-        assert home("submit", "more.jsonl", "--yes").code == 0
+        assert home("submit", "more.jsonl", "--yes", "--no-run").code == 0
         assert jobs_in(home) == 2
         first.kill()
 

@@ -91,7 +91,7 @@ def test_counts_and_money_are_written_in_one_order_for_all(desk: Desk, monkeypat
 
     desk.do(op)
     counts = [(run_id, model, state) for run_id in (1, 2) for model in ("a", "b") for state in ("queued", "waiting")]
-    assert written == [*counts, (1,), (2,)]
+    assert written == [(1,), (2,), *counts]
 
 
 # -- plans -------------------------------------------------------------------------------------------------------------

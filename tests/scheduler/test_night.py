@@ -122,7 +122,7 @@ def judge(world: World, jobs: int, in_doubt_at_deaths: int) -> None:
     assert unknown == in_doubt_at_deaths
 
 
-@pytest.mark.parametrize("seed", [7], ids=["seed7"])
+@pytest.mark.parametrize("seed", [8], ids=["seed8"])
 def test_a_thousand_jobs_through_a_night_of_faults_and_deaths(tmp_path: Path, seed: int) -> None:
     happened = history(tmp_path, seed, 1000)
     assert happened["deaths"] >= 3
