@@ -16,6 +16,8 @@ import pytest
 
 from tests.acceptance.conftest import Home, Said, line
 
+pytestmark = pytest.mark.sweep  # whole processes: slow
+
 
 def refused(said: Said, code: int, *words: str) -> None:
     """One clear error: the exit code, the words, a cure, and no traceback."""

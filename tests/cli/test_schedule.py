@@ -31,7 +31,7 @@ def test_a_run_ends_when_its_time_is_over_and_leaves_the_rest_queued(sixty: Batc
     shown = sixty("run", "--simulate", "--max-duration", "1s", "--progress", "none")
     assert shown.code == 7
     assert "the time given is over" in shown.err
-    assert "the rest is queued: `batchrun run` goes on" in shown.err
+    assert "the rest is queued: `batchrun --simulate run` goes on" in shown.err
     assert "sent=59" in shown.err
 
 

@@ -79,6 +79,7 @@ def test_a_command_whose_recovery_is_killed_too_buys_no_batch_twice(
     assert figures.kills > figures.boundaries, "no recovery was ever killed"
 
 
+@pytest.mark.sweep
 def test_a_run_of_batches_killed_round_its_calls_buys_nothing_twice(world: World, report: Report) -> None:
     boundaries = whole(world, PLAIN_RUN).boundaries
     creates = [at for at, what in enumerate(boundaries, 1) if what.endswith("POST /v1/messages/batches")]

@@ -78,6 +78,7 @@ def test_a_command_whose_recovery_is_killed_too_comes_to_its_end(
     assert figures.kills > figures.boundaries, "no recovery was ever killed"
 
 
+@pytest.mark.sweep
 def test_a_submit_killed_here_and_there_comes_to_its_end(world: World, report: Report) -> None:
     trace = whole(world, SUBMIT)
     first = {what: at for at, what in reversed(list(enumerate(trace.boundaries, 1)))}

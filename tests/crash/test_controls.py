@@ -23,6 +23,8 @@ from tests.crash.plants import (
 from tests.crash.scenarios import NEVER, RUN, SUBMIT, Scenario, World, cut, killed, whole
 from tests.crash.test_zombies import haunted, met
 
+pytestmark = pytest.mark.sweep  # whole processes: slow
+
 Plant = Callable[[], None]
 
 FOUND_BY_A_KILL = [

@@ -120,6 +120,7 @@ def server() -> Iterator[Server]:
         yield server
 
 
+@pytest.mark.sweep
 def test_another_worker_finishes_what_a_killed_one_had_and_buys_only_that_again(
     tmp_path: Path, server: Server, served: Served
 ) -> None:

@@ -41,7 +41,8 @@ ON_BOTH = frozenset(
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "engine" in metafunc.fixturenames:
         both = metafunc.module.__name__.rpartition(".")[2] in ON_BOTH and not hasattr(metafunc.function, "on_file")
-        metafunc.parametrize("engine", ["sqlite", "postgres"] if both else ["sqlite"], indirect=True)
+        server = pytest.param("postgres", marks=pytest.mark.sweep)
+        metafunc.parametrize("engine", ["sqlite", server] if both else ["sqlite"], indirect=True)
 
 
 @pytest.fixture

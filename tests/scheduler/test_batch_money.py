@@ -40,6 +40,7 @@ def test_a_call_never_spends_more_than_it_may_over_both_ways(tmp_path: Path, slo
     in_world(tmp_path, story, Plan(pace=QUICK))
 
 
+@pytest.mark.sweep
 def test_a_run_never_spends_more_than_its_budget(tmp_path: Path) -> None:
     cap = Nanos(250 * HALF)
 

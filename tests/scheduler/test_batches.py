@@ -339,6 +339,7 @@ def test_new_batches_go_on_within_a_minute_of_one_whose_reply_was_lost(tmp_path:
     in_world(tmp_path, story, planned(script={Verb.CREATE: parse("lose x1")}))
 
 
+@pytest.mark.sweep
 def test_a_line_that_strays_to_the_top_of_the_results_does_not_disown_a_batch(tmp_path: Path) -> None:
     for seed in range(8):  # each has another line first
         folder = tmp_path / str(seed)

@@ -78,6 +78,7 @@ def test_ninety_seven_percent_of_the_limit_is_used(limit: int) -> None:
     limit=st.integers(1000, 400_000),
     sizes=st.lists(st.one_of(st.floats(1.0, 30.0), st.floats(30.0, 20_000.0)), min_size=20, max_size=200),
 )
+@pytest.mark.sweep
 def test_a_bucket_of_a_second_s_worth_that_charges_all_at_once_never_refuses(limit: int, sizes: list[float]) -> None:
     rate = limit / 60.0
     level = last = 0.0

@@ -7,9 +7,9 @@ import random
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
+from typing import Any, TypeVar
 
 import pytest
-from typing import Any, TypeVar
 
 from batchrun.core.events import JobSucceeded, LimitsLearned
 from batchrun.core.job import Millis, Nanos
@@ -687,6 +687,7 @@ def test_stopping_again_and_again_costs_no_job_its_tries(tmp_path: Path) -> None
     in_world(tmp_path, story)
 
 
+@pytest.mark.sweep
 def test_too_many_connections_narrow_the_lane_once_an_episode_and_it_widens_again(tmp_path: Path) -> None:
     plan = Plan(pace=QUICK, metering=Metering(connections=20), limits={})
 

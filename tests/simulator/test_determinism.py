@@ -55,6 +55,7 @@ async def night(clock: VirtualClock, dice: random.Random) -> tuple[list[dict[str
     return [asdict(entry) for entry in simulator.ledger.entries], heard, clock.steady()
 
 
+@pytest.mark.sweep
 def test_the_same_seed_is_the_same_history_to_the_microsecond() -> None:
     first, second = run(night, 11), run(night, 11)
     assert first == second
