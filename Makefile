@@ -27,7 +27,7 @@ TURN := $(shell expr $$(git rev-list --count HEAD 2>/dev/null || echo 0) % 6)
 
 sweep: check ## checks, many simulated nights, and real processes killed at every sixth boundary
 	SWEEP_SHARE=$(TURN)/6 $(MAKE) crash
-	EXAMPLES=all $(PYTHON) -m pytest -n 2 -m "sweep or not sweep" tests/queue/test_machine.py tests/queue/test_batch_machine.py
+	EXAMPLES=all $(PYTHON) -m pytest -n 2 tests/queue/test_machine.py tests/queue/test_batch_machine.py tests/unit tests/jobfile
 	$(PYTHON) -m pytest -n 2 -m sweep tests --ignore tests/crash --ignore tests/scheduler/test_histories.py
 
 crash: ## real processes killed at every boundary, and at random: some minutes

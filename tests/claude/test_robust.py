@@ -16,6 +16,7 @@ from tests.claude.api import API, MESSAGE, Said, error, send, whoami
 from tests.claude.batchroom import BATCH, COUNTS, asking, read
 from tests.claude.test_batches import ASKS
 from tests.claude.test_stream import END, SSE, START, STOP, text
+from tests.examples import examples
 
 KEYS = [
     "type",
@@ -72,7 +73,7 @@ JSON: st.SearchStrategy[Any] = st.recursive(
 )
 PRINTABLE = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=30)
 HEADERS = st.dictionaries(st.sampled_from(NAMES), PRINTABLE, max_size=5)
-QUICK = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+QUICK = settings(max_examples=examples(150), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def storable(outcome: Outcome) -> None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from batchrun.core.limits import Limits
 from batchrun.scheduler.gate import Gate
+from tests.examples import examples
 from tests.virtual import VirtualClock, run
 
 Passed = list[tuple[float, float, float]]  # when, input tokens, output tokens
@@ -47,14 +48,14 @@ def most_in_a_minute(passed: Passed, column: int | None) -> float:
     return max(before[i + 1] - before[bisect_left(times, times[i] - 60.0 + 1e-6)] for i in range(len(times)))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(limit=st.integers(1, 6000))
 def test_no_minute_has_more_requests_than_the_limit(limit: int) -> None:
     passed = flow(Limits(requests=limit), [(1.0, 1.0)] * min(3 * limit, 4000))
     assert most_in_a_minute(passed, None) <= limit
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(
     limit=st.integers(1000, 400_000),
     sizes=st.lists(st.floats(1.0, 900.0), min_size=50, max_size=400),
@@ -73,7 +74,7 @@ def test_ninety_seven_percent_of_the_limit_is_used(limit: int) -> None:
     assert len(passed) / minutes >= 0.97 * limit
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(
     limit=st.integers(1000, 400_000),
     sizes=st.lists(st.one_of(st.floats(1.0, 30.0), st.floats(30.0, 20_000.0)), min_size=20, max_size=200),
@@ -89,7 +90,7 @@ def test_a_bucket_of_a_second_s_worth_that_charges_all_at_once_never_refuses(lim
         level -= tokens
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(
     limit=st.integers(60_000, 400_000),
     requests=st.lists(st.tuples(st.floats(0.01, 0.2), st.floats(0.9, 1.1)), min_size=20, max_size=200),

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from batchrun.core.hours import Hours, hours
 from batchrun.core.job import Millis
+from tests.examples import examples
 
 QUARTER = 15 * 60_000
 ZONES = ("UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe", "America/Santiago")
@@ -73,7 +74,7 @@ def shows(made: Hours, millis: int) -> bool:
 
 
 @given(written(), moments())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_it_is_open_when_the_clock_on_the_wall_says_so_and_opens_and_closes_in_between(text: str, now: Millis) -> None:
     made = of(text)
     opens = made.opens(now)
@@ -89,7 +90,7 @@ def test_it_is_open_when_the_clock_on_the_wall_says_so_and_opens_and_closes_in_b
 
 
 @given(written(), moments(), st.integers(1, 40))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 def test_the_time_that_work_takes_is_counted_in_open_windows_forward_and_back(
     text: str, now: Millis, quarters: int
 ) -> None:

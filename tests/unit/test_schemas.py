@@ -15,6 +15,7 @@ from batchrun.core import schemas
 from batchrun.core.message import structured
 from batchrun.core.misfit import Unusable
 from batchrun.core.schemas import Schema, schema_of
+from tests.examples import examples
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-3, 3) | st.sampled_from([0.0, 1.0, 0.5, -1.5]) | st.text("ab", max_size=3),
@@ -65,7 +66,7 @@ def _schemas(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 SCHEMAS = st.recursive(st.booleans() | TYPES.map(lambda kind: {"type": kind}), _schemas, max_leaves=5)
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=examples(120), deadline=None)
 @given(schema=SCHEMAS, one=SCHEMAS, value=VALUES)
 def test_it_says_what_the_reference_says(schema: Any, one: Any, value: Any) -> None:
     definitions = {"one": {"type": "string"} if one is True else {"type": "array"}, "a/b": {"minimum": 0}}
