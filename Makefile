@@ -2,7 +2,7 @@
 PYTHON ?= .venv/bin/python
 BIN := $(dir $(PYTHON))
 
-.PHONY: help install check test sweep crash histories bench docs
+.PHONY: help install check test sweep crash histories properties bench docs
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' Makefile
@@ -27,7 +27,6 @@ TURN := $(shell expr $$(git rev-list --count HEAD 2>/dev/null || echo 0) % 6)
 
 sweep: check ## checks, many simulated nights, and real processes killed at every sixth boundary
 	SWEEP_SHARE=$(TURN)/6 $(MAKE) crash
-	EXAMPLES=all $(PYTHON) -m pytest -n 2 tests/queue/test_machine.py tests/queue/test_batch_machine.py tests/unit tests/jobfile
 	$(PYTHON) -m pytest -n 2 -m sweep tests --ignore tests/crash --ignore tests/scheduler/test_histories.py
 
 crash: ## real processes killed at every boundary, and at random: some minutes
@@ -35,6 +34,9 @@ crash: ## real processes killed at every boundary, and at random: some minutes
 
 histories: ## hundreds of nights of batches in virtual time, and planted mistakes that they must find
 	$(PYTHON) -m pytest -n 2 -m sweep tests/scheduler/test_histories.py
+
+properties: ## every property with all its examples, and the models of the queue
+	EXAMPLES=all $(PYTHON) -m pytest -n 2 tests/queue/test_machine.py tests/queue/test_batch_machine.py tests/unit tests/jobfile
 
 bench: ## ratios of speed, processor time, memory and disk against bare floors, in one table
 	$(PYTHON) -m benchmarks
