@@ -19,7 +19,7 @@ check: ## format, lint, layers, types: what must be clean before a commit
 	$(BIN)lint-imports
 	$(BIN)mypy
 
-test: ## the quick tests (under three minutes on two cores)
+test: ## the quick tests: some minutes on two cores
 	$(PYTHON) -m pytest -n auto
 
 # Which sixth of the boundaries: another one at each commit.
